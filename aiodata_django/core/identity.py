@@ -1,0 +1,28 @@
+"""Who is asking: the PostgreSQL role and the claims of a verified token. What verifies it lives in ``auth``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A role, the claims behind it, and until when they hold.
+
+    ``claims`` always contains ``role``. ``expires`` is in seconds since the epoch, None for no expiry.
+    ``authenticated`` is False for the anonymous role taken for want of a token.
+    """
+
+    role: str
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    authenticated: bool = False
+    expires: float | None = None
+
+    @cached_property
+    def claims_json(self) -> str:
+        """The value of ``request.jwt.claims``."""
+        return json.dumps(self.claims, ensure_ascii=False, separators=(",", ":"))

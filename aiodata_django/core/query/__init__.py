@@ -1,0 +1,1 @@
+"""PostgREST's query language as pure functions: grammar → request → plan → SQL → response."""

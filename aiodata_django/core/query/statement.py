@@ -1,0 +1,64 @@
+"""SQL ready to run: text, parameters, and the batch of statements that makes one request's transaction.
+
+What lives here: the records that pass from the pure core to ``db``. What does not: how they are rendered
+(``sql``) or sent (``db.pool``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Row = tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One SQL statement with its parameters in text format (type oid 0: PostgreSQL infers).
+
+    ``prepare`` False sends it unnamed, for text that will hardly come again.
+    """
+
+    sql: bytes
+    params: Sequence[bytes | None] = ()
+    prepare: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The outcome of one statement: column names, rows of text values, and the command tag."""
+
+    columns: tuple[bytes, ...]
+    rows: Sequence[Row]
+    tag: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction: statements sent in one pipeline, all or nothing.
+
+    ``scope`` is the role: prepared statements are kept per scope and never shared between scopes.
+    ``begin`` is an explicit BEGIN text (isolation level, read only), None for the pipeline's implicit one.
+    ``rollback`` ends the transaction without keeping anything.
+    ``verdict`` is asked with the results before the commit; False rolls back (this costs a second round trip,
+    so only requests whose answer may refuse the write carry one).
+    ``report_lsn`` asks for ``pg_current_wal_insert_lsn()`` after the commit, in the same round trip.
+    ``chunk`` > 0 lets the rows of the last statement arrive in chunks of that many rows.
+    """
+
+    queries: Sequence[Query]
+    scope: str
+    begin: bytes | None = None
+    rollback: bool = False
+    verdict: Callable[[Sequence[Rows]], bool] | None = None
+    report_lsn: bool = False
+    chunk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What came of a batch: one :class:`Rows` a statement, in order; the LSN when it was asked for."""
+
+    results: Sequence[Rows]
+    lsn: str | None = None
+    committed: bool = True
