@@ -1,4 +1,4 @@
-"""Who is asking: the PostgreSQL role and the claims of a verified token. What verifies it lives in ``auth``."""
+"""Who is asking: the PostgreSQL role and the claims of a verified token. Verifying it is ``auth``'s work."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The PostgreSQL shell: pools, catalogue, replication. Never Django."""

@@ -1,0 +1,1 @@
+"""The change feed: commit to log to audience to socket. Never Django."""

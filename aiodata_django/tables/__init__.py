@@ -1,0 +1,1 @@
+"""The ORM shell: model classes built from the schema."""

@@ -1,0 +1,1 @@
+"""The change stream as data: pgoutput bytes to messages to transactions."""
