@@ -65,7 +65,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key constraint, columns paired by position. Actions are ``pg_constraint`` letters (a r c n d)."""
+    """A foreign key, columns paired by position. Actions are ``pg_constraint`` letters (a r c n d)."""
 
     name: str
     columns: tuple[str, ...]
@@ -190,8 +190,8 @@ class Parameter:
 class ReturnType:
     """What a routine returns.
 
-    ``relation`` is set for composites (``is_table_like``: the row type of a relation, or OUT/TABLE columns with
-    an empty name); ``type`` is the SQL name of the type.
+    ``type`` is the SQL name of the type: for composites the row type (``pg_catalog.record`` for OUT and TABLE
+    columns), a media type's name for such domains.
     """
 
     type: QualifiedName
