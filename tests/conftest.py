@@ -1,0 +1,162 @@
+"""PostgreSQL for the tests: one server for the whole run, databases made from SQL text, roles to play.
+
+``DATABASE_URL`` (a superuser's URI of any PostgreSQL >= 14) takes the place of the embedded server. Tests
+that stop or crash a server have one of their own: the fixture ``own_postgres``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+
+MakeDatabase = Callable[..., str]
+AsUser = Callable[..., str]
+
+PREFIX = "aiodata-postgres-"
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+
+# Each role's password is its name. The authenticator inherits nothing: it must become a role to do something.
+ROLES = """
+do $$
+declare name text;
+begin
+    foreach name in array array['anon', 'auth'] loop
+        if to_regrole(name) is null then execute format('create role %I nologin', name); end if;
+    end loop;
+    if to_regrole('authenticator') is null then
+        create role authenticator login noinherit replication password 'authenticator';
+    end if;
+    grant anon, auth to authenticator;
+end $$;
+"""
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server all tests share, by its superuser's URI."""
+
+    admin_uri: str
+
+    def uri(self, dbname: str, user: str | None = None, password: str | None = None) -> str:
+        parts = urlsplit(self.admin_uri)._replace(path="/" + quote(dbname, safe=""))
+        uri = urlunsplit(parts)
+        return uri if user is None else as_user_of(uri, user, password)
+
+    @contextmanager
+    def database(self, sql: str) -> Iterator[str]:
+        """A fresh database made from ``sql``; its superuser's URI. Dropped at the end, its slots too."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(self.admin_uri, autocommit=True) as admin:
+            admin.execute(f'create database "{name}"')
+        try:
+            with psycopg.connect(self.uri(name), autocommit=True) as connection:
+                connection.execute(sql.encode() or b"select")
+            yield self.uri(name)
+        finally:
+            with psycopg.connect(self.admin_uri, autocommit=True) as admin:
+                drop_slots(admin, name)
+                admin.execute(f'drop database "{name}" with (force)')
+
+
+def as_user_of(uri: str, user: str, password: str | None = None) -> str:
+    """The same database as another user, whose password is their name unless given."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password or user)}@{host}"))
+
+
+def drop_slots(admin: psycopg.Connection, dbname: str) -> None:
+    """Drop a database's replication slots, which would keep it from being dropped; their users are ended."""
+    of_database = "from pg_replication_slots where database = %s"
+    admin.execute(f"select pg_terminate_backend(active_pid) {of_database} and active", [dbname])
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with suppress(psycopg.errors.ObjectInUse):
+            admin.execute(f"select pg_drop_replication_slot(slot_name) {of_database}", [dbname])
+            return
+        time.sleep(0.02)
+
+
+def remove_left_over_servers() -> None:
+    """End and delete the servers of test runs that were killed."""
+    for directory in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+        with suppress(OSError, EmbeddedPostgresError):
+            if time.time() - directory.stat().st_mtime > 600:
+                EmbeddedPostgres(directory / "data").remove()
+                directory.rmdir()
+
+
+@contextmanager
+def temporary_postgres(**settings: str) -> Iterator[EmbeddedPostgres]:
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))
+    directory.chmod(0o711)  # under root the server's account must pass
+    server = EmbeddedPostgres(directory / "data", settings={**SETTINGS, **settings})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+        directory.rmdir()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The one server of the run; ``.admin_uri``, ``.uri(dbname, user, password)``, ``.database(sql)``."""
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        yield prepared(Server(url))
+        return
+    remove_left_over_servers()
+    with temporary_postgres() as embedded:
+        yield prepared(Server(embedded.uri()))
+
+
+def prepared(server: Server) -> Server:
+    with psycopg.connect(server.admin_uri, autocommit=True) as admin:
+        admin.execute(ROLES)
+    return server
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[EmbeddedPostgres]:
+    """A server of the test module's own, with the roles, to be stopped, crashed and restarted at will."""
+    with temporary_postgres() as embedded:
+        prepared(Server(embedded.uri()))
+        yield embedded
+
+
+def factory(server: Server) -> Iterator[MakeDatabase]:
+    with ExitStack() as stack:
+        yield lambda sql="": stack.enter_context(server.database(sql))
+
+
+@pytest.fixture
+def make_database(postgres: Server) -> Iterator[MakeDatabase]:
+    """``make_database(sql) -> uri``: a fresh database, the superuser's URI; dropped after the test."""
+    yield from factory(postgres)
+
+
+@pytest.fixture(scope="module")
+def make_module_database(postgres: Server) -> Iterator[MakeDatabase]:
+    """As ``make_database``, dropped after the last test of the module."""
+    yield from factory(postgres)
+
+
+@pytest.fixture(scope="session")
+def as_user() -> AsUser:
+    """``as_user(uri, "authenticator") -> uri``: the same database as another of the fixtures' roles."""
+    return as_user_of
