@@ -1,1 +1,1 @@
-"""The change stream as data: pgoutput bytes to messages to transactions."""
+"""What PostgreSQL's logical replication says: messages, transactions, and values as JSON. No sockets here."""
