@@ -1,0 +1,77 @@
+"""Reading the catalogue: runs the sections of ``catalog.sql`` on a connection and builds the schema.
+
+What lives here: the connection, its transaction and its empty search path. What does not: what the
+answers mean (``core.catalog``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.rows import scalar_row
+
+from aiodata_django.core.catalog import build_schema
+from aiodata_django.core.schema import Schema
+
+# One snapshot for all sections; an empty search path makes PostgreSQL qualify the names it writes.
+_BEGIN = "begin isolation level repeatable read read only; set local search_path = ''"
+_HEADING = re.compile(r"^-- section: (\w+)(?: of (\w+))?$", re.MULTILINE)
+
+
+async def load_schema(
+    conninfo: str, *, schemas: Sequence[str], extra_search_path: Sequence[str] = ("public",)
+) -> Schema:
+    """The schema of the database at ``conninfo``, as its login role finds it.
+
+    ``schemas`` are served; views of ``extra_search_path`` may be looked through too. Raises psycopg.Error.
+    """
+    catalogue: dict[str, Any] = {}
+    async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        await connection.execute(_BEGIN)
+        async with psycopg.AsyncRawCursor(connection, row_factory=scalar_row) as cursor:
+            for section in _sections():
+                await cursor.execute(section.query, section.values(schemas, extra_search_path))
+                catalogue[section.name] = await cursor.fetchone()
+    return build_schema(catalogue, schemas)
+
+
+def load_schema_sync(
+    conninfo: str, *, schemas: Sequence[str], extra_search_path: Sequence[str] = ("public",)
+) -> Schema:
+    """:func:`load_schema` for those without an event loop."""
+    catalogue: dict[str, Any] = {}
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(_BEGIN)
+        with psycopg.RawCursor(connection, row_factory=scalar_row) as cursor:
+            for section in _sections():
+                cursor.execute(section.query, section.values(schemas, extra_search_path))
+                catalogue[section.name] = cursor.fetchone()
+    return build_schema(catalogue, schemas)
+
+
+class _Section(NamedTuple):
+    """A query of ``catalog.sql`` and what its parameter is: ``exposed``, ``reachable`` or nothing."""
+
+    name: str
+    parameter: str | None
+    query: bytes
+
+    def values(self, exposed: Sequence[str], extra: Sequence[str]) -> list[list[str]]:
+        """The query's parameters."""
+        choices = {"exposed": list(exposed), "reachable": [*exposed, *extra]}
+        return [choices[self.parameter]] if self.parameter else []
+
+
+@cache
+def _sections() -> tuple[_Section, ...]:
+    text = files(__package__).joinpath("catalog.sql").read_text("utf-8")
+    _, *parts = _HEADING.split(text)
+    return tuple(
+        _Section(name, parameter, query.encode())
+        for name, parameter, query in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    )
