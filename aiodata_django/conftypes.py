@@ -203,6 +203,9 @@ def read_secret(configured: str | None, *, base64_encoded: bool) -> Secret | Non
     jwks = read_jwks(key)
     if jwks is not None:
         return Secret(jwks=jwks)
+    if key.lstrip().startswith(b"-----BEGIN"):
+        # As a shared secret it would let anybody who has the public key sign tokens.
+        raise SettingError("is a PEM key: give it as a JWK, or a JWK set")
     if len(key) < MIN_SECRET_BYTES:
         raise SettingError(
             f"has {len(key)} bytes, and {MIN_SECRET_BYTES} are the least (32 are advised): "

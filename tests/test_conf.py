@@ -136,6 +136,7 @@ def test_every_problem_is_told_at_once():
         ({"jwt-secret": "fifteen bytes.."}, "has 15 bytes, and 16 are the least"),
         ({"jwt-secret": "@/nowhere/at/all"}, "cannot read the file '/nowhere/at/all'"),
         ({"jwt-secret": "not base 64!", "jwt-secret-is-base64": True}, "is not base64"),
+        ({"jwt-secret": "-----BEGIN PUBLIC KEY-----\nMIIB"}, "give it as a JWK"),
         ({"jwt-role-claim-key": "role"}, "failed to parse role-claim-key value (role)"),
         ({"query-path": "query"}, "must be a path such as /query"),
         ({"query-path": "/"}, "not the root"),
@@ -217,7 +218,7 @@ def test_without_an_address_the_django_alias_gives_it():
         "PASSWORD": "it's",
     }
     with override_settings(AIODATA={"DATABASE": "api"}, DATABASES={"default": {}, "api": alias}):
-        assert conf.current().db_uri == r"dbname='d b' password='it\'s' host=h port=5433"
+        assert conf.current().db_uri == r"dbname='d b' password=it\'s host=h port=5433"
     with override_settings(AIODATA={"DB_URI": "postgres://mine/"}, DATABASES={"default": alias}):
         assert conf.current().db_uri == "postgres://mine/"
 
