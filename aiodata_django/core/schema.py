@@ -140,8 +140,8 @@ class Junction:
 class Relationship:
     """A directed way from ``table`` to ``foreign`` along a foreign key (or two, through a junction).
 
-    ``columns`` pairs (column of table, column of foreign); empty for many-to-many, whose ``constraint`` is the
-    junction's name. ``is_parent`` tells, for one-to-one, that ``table`` is the referenced side.
+    ``columns`` pairs (column of table, column of foreign); empty for many-to-many, whose ``constraint`` is
+    the junction's name. ``is_parent`` tells, for one-to-one, that ``table`` is the referenced side.
     """
 
     table: QualifiedName
