@@ -1,0 +1,338 @@
+"""The client's copy of the tables: rows by key and key prefix, filled piece by piece, changed row by row.
+
+What lives here: what a change does to the copy, and which events follow from it. What does not: where rows
+and changes come from, when they are applied, and whom the events are told.
+
+Rows are replaced, never mutated, so an update's old and new row cost nothing, and what ``get`` has returned
+stays as it was. Events are derived from the copy itself: a change that is already in it gives none, so
+hearing a change twice, or hearing one that the fill had already seen, is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Raw, structs
+
+from .entry import Entry, EntryType, RowReader, asdict, is_scalar, is_text, same
+from .keyindex import Key, KeyIndex
+
+Action = Literal["create", "update", "delete"]
+Source = bytes | Raw | Mapping[str, Any] | Entry
+_STRIDE = 2000  # rows compared between two breaths of the caller
+_DISTINCT_LIMIT = 65536  # a text column with more values than this is not worth interning
+
+
+class Event(NamedTuple):
+    """What a callback is told: entries, or ``(old, new)`` pairs for an update."""
+
+    action: Action
+    table: str
+    entries: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A row as it is now. ``old_key`` is the key it had before, where that is known."""
+
+    table: str
+    row: Source
+    old_key: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Some columns of the row with this key; the others are as they were."""
+
+    table: str
+    key: Key
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """The row with this key is gone."""
+
+    table: str
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """All rows of the table are gone."""
+
+    table: str
+
+
+Change = Put | Patch | Remove | Truncate
+
+
+class UnknownRow(LookupError):
+    """A :class:`Patch` of a row that is not in the copy: its other columns must be asked for."""
+
+    def __init__(self, table: str, key: Key) -> None:
+        super().__init__(f"{table} has no row with key {key!r}")
+        self.table = table
+        self.key = key
+
+
+class TableCache:
+    """The copy of one table.
+
+    ``columns`` are (name, ``pg_type.typname``) pairs in the table's order, ``key`` the names of the key
+    columns in that same order, at least one. ``intern`` shares equal strings of text columns in which they
+    repeat: less than half the memory for such tables, and a slower fill.
+    """
+
+    def __init__(
+        self, name: str, columns: Sequence[tuple[str, str]], key: Sequence[str], *, intern: bool = False
+    ) -> None:
+        if not key:
+            raise ValueError(f"table {name} has no key")
+        self.name = name
+        self.key = tuple(key)
+        self.rows = EntryType(columns)
+        self._types = dict(columns)
+        self._index = self._new_index()
+        self._interned = _Interned(self.rows) if intern else None
+        #: The entries whose key begins with the given values, in a tuple: all for none, ``()`` for too many.
+        self.select = self._index.select
+
+    def _new_index(self) -> KeyIndex[Entry]:
+        fields = [self.rows.make.column_fields[name] for name in self.key]
+        return KeyIndex(fields, scalar=all(is_scalar(self._types[name]) for name in self.key))
+
+    def blank(self) -> TableCache:
+        """An empty copy of the same table, to be filled beside this one and adopted."""
+        fresh = TableCache(self.name, self.rows.columns, self.key, intern=self._interned is not None)
+        fresh.rows = self.rows  # one class, so that old and new rows can be compared
+        return fresh
+
+    def get(self, *keys: Any) -> tuple[Entry, ...]:
+        """The entries whose key begins with ``keys``; all for none, ``()`` for unknown or too many."""
+        return self.select(keys)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._index)
+
+    def __contains__(self, row: object) -> bool:
+        return isinstance(row, self.rows.make) and self._index.find(self._index.key(row)) == row
+
+    # --- filling, without events
+
+    def reader(self) -> RowReader:
+        """A reader of the table's rows from JSON text in pieces; give what it yields to :meth:`fill`."""
+        return RowReader(self.rows.rows)
+
+    def fill(self, rows: bytes | Iterable[Source]) -> None:
+        """Put rows, a JSON array or any rows, without events. Call it as often as there are pieces."""
+        decoded = self.rows.rows(rows) if isinstance(rows, bytes) else [self.rows.row(row) for row in rows]
+        if self._interned:
+            self._interned.intern(decoded)
+        self._index.extend(decoded)
+
+    def differences(self, fresh: TableCache) -> Iterator[Event | None]:
+        """The net changes from this copy to ``fresh``: at most one event a key, None now and then to breathe.
+
+        Rows that are equal stay the same objects. Neither copy may change until the iterator has ended.
+        """
+        index, other = self._index, fresh._index
+        for count, old in enumerate(index, 1):
+            new = other.find(index.key(old))
+            if new is None:
+                yield Event("delete", self.name, (old,))
+            elif not same(old, new):
+                yield Event("update", self.name, ((old, new),))
+            if count % _STRIDE == 0:
+                yield None
+        for count, new in enumerate(other, 1):
+            if index.find(other.key(new)) is None:
+                yield Event("create", self.name, (new,))
+            if count % _STRIDE == 0:
+                yield None
+
+    def adopt(self, fresh: TableCache) -> None:
+        """Take over the rows of ``fresh``, all at once. ``fresh`` must not be used afterwards."""
+        self._index = fresh._index
+        self._interned = fresh._interned
+        self.select = self._index.select
+
+    # --- changes, each giving its events
+
+    def put(self, row: Source, old_key: Sequence[Any] | None = None) -> tuple[Event, ...]:
+        """The row is now this. Create or update, as the copy knows it; nothing when it is there already."""
+        new = self.rows.row(row)
+        if self._interned:
+            self._interned.intern([new])
+        moved = None
+        if old_key is not None and tuple(old_key) != self._index.key(new):
+            moved = self._index.remove(old_key)
+        old = self._index.place(new)
+        if moved is None:
+            return self._changed(old, new)
+        # Only a deferred key constraint lets a row move onto another: that one has lost its place.
+        lost = (Event("delete", self.name, (old,)),) if old is not None else ()
+        return (*lost, Event("update", self.name, ((moved, new),)))
+
+    def _changed(self, old: Entry | None, new: Entry) -> tuple[Event, ...]:
+        if old is None:
+            return (Event("create", self.name, (new,)),)
+        return () if same(old, new) else (Event("update", self.name, ((old, new),)),)
+
+    def patch(self, key: Sequence[Any], values: Mapping[str, Any]) -> tuple[Event, ...]:
+        """Some columns of a row are now these. Raises UnknownRow when the copy does not have the row."""
+        old = self._index.find(key)
+        if old is None:
+            raise UnknownRow(self.name, tuple(key))
+        return self.put({**asdict(old), **values}, key)
+
+    def remove(self, key: Sequence[Any]) -> tuple[Event, ...]:
+        """The row is gone; nothing when it was not there."""
+        old = self._index.remove(key)
+        return () if old is None else (Event("delete", self.name, (old,)),)
+
+    def clear(self) -> tuple[Event, ...]:
+        """All rows are gone: one event with all of them."""
+        old = tuple(self._index)
+        self._index = self._new_index()
+        self.select = self._index.select
+        return (Event("delete", self.name, old),) if old else ()
+
+    def apply(self, change: Change) -> tuple[Event, ...]:
+        """Apply a change; the events that follow from it, mostly one."""
+        match change:
+            case Put(row=row, old_key=old_key):
+                return self.put(row, old_key)
+            case Remove(key=key):
+                return self.remove(key)
+            case Patch(key=key, values=values):
+                return self.patch(key, values)
+            case Truncate():
+                return self.clear()
+
+
+class Cache:
+    """The copies of all tables that have a key, by name."""
+
+    def __init__(self, tables: Iterable[TableCache]) -> None:
+        self.tables = {table.name: table for table in tables}
+
+    def apply(self, change: Change) -> tuple[Event, ...]:
+        """Apply one change. One to a table that is not here is none of ours."""
+        table = self.tables.get(change.table)
+        return table.apply(change) if table is not None else ()
+
+    def commit(self, changes: Iterable[Change]) -> list[Event]:
+        """Apply a transaction; its net changes, each key at most once, in the order they first came.
+
+        Neighbours of one action and table share an event.
+        """
+        net = _Net(self.tables)
+        for change in changes:
+            net.extend(self.apply(change))
+        return net.events()
+
+
+@dataclass(slots=True)
+class _Record:
+    table: str
+    old: Entry | None
+    new: Entry | None = None
+
+
+@dataclass(slots=True)
+class _Net:
+    """Events of one transaction, folded: what was there before it, and what is there after."""
+
+    tables: Mapping[str, TableCache]
+    records: list[_Record] = field(default_factory=list)
+    present: dict[tuple[str, Key], _Record] = field(default_factory=dict)
+    gone: dict[tuple[str, Key], _Record] = field(default_factory=dict)
+
+    def extend(self, events: Iterable[Event]) -> None:
+        for action, table, entries in events:
+            for item in entries:
+                if action == "create":
+                    self._created(table, item)
+                elif action == "update":
+                    self._updated(table, *item)
+                else:
+                    self._deleted(table, item)
+
+    def _place(self, table: str, row: Entry) -> tuple[str, Key]:
+        return table, self.tables[table]._index.key(row)
+
+    def _record(self, table: str, old: Entry | None) -> _Record:
+        record = _Record(table, old)
+        self.records.append(record)
+        return record
+
+    def _created(self, table: str, new: Entry) -> None:
+        place = self._place(table, new)
+        record = self.gone.pop(place, None) or self._record(table, None)
+        record.new = new
+        self.present[place] = record
+
+    def _updated(self, table: str, old: Entry, new: Entry) -> None:
+        record = self.present.pop(self._place(table, old), None) or self._record(table, old)
+        record.new = new
+        self.present[self._place(table, new)] = record
+
+    def _deleted(self, table: str, old: Entry) -> None:
+        place = self._place(table, old)
+        record = self.present.pop(place, None) or self._record(table, old)
+        record.new = None
+        if record.old is not None:
+            self.gone[place] = record
+
+    def events(self) -> list[Event]:
+        grouped: list[tuple[Action, str, list[Any]]] = []
+        for record in self.records:
+            outcome = _outcome(record)
+            if outcome is None:
+                continue
+            action, item = outcome
+            if grouped and grouped[-1][:2] == (action, record.table):
+                grouped[-1][2].append(item)
+            else:
+                grouped.append((action, record.table, [item]))
+        return [Event(action, table, tuple(items)) for action, table, items in grouped]
+
+
+def _outcome(record: _Record) -> tuple[Action, Any] | None:
+    if record.old is None:
+        return ("create", record.new) if record.new is not None else None
+    if record.new is None:
+        return "delete", record.old
+    return None if same(record.old, record.new) else ("update", (record.old, record.new))
+
+
+class _Interned:
+    """Equal strings of the text columns in which strings repeat, kept once."""
+
+    def __init__(self, rows: EntryType) -> None:
+        self._texts = [rows.make.column_fields[name] for name, typname in rows.columns if is_text(typname)]
+        self._pools: dict[str, dict[Any, Any]] | None = None
+
+    def intern(self, rows: Sequence[Entry]) -> None:
+        """Let fresh rows share their strings. Only ever called before anybody has seen the rows."""
+        if self._pools is None:
+            if len(rows) < 64:
+                return  # too few to tell which columns repeat
+            self._pools = {field: {} for field in self._texts if _repeats(rows, field)}
+        for name, pool in list(self._pools.items()):
+            shared = pool.setdefault
+            for row, value in zip(rows, map(attrgetter(name), rows), strict=True):
+                structs.force_setattr(row, name, shared(value, value))
+            if len(pool) > _DISTINCT_LIMIT:
+                del self._pools[name]
+
+
+def _repeats(rows: Sequence[Entry], name: str) -> bool:
+    return len(set(map(attrgetter(name), rows))) * 4 <= len(rows)

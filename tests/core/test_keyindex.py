@@ -1,0 +1,74 @@
+"""The index against a plain dict: any sequence of changes, any depth, any prefix."""
+
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from aiodata_django.core.state.keyindex import KeyIndex
+
+
+class Row(NamedTuple):
+    a: object
+    b: object
+    c: object
+    value: int
+
+
+part = st.sampled_from(["", "x", "y", 1, 2])
+keys = st.tuples(part, part, part)
+values = st.integers(0, 3)
+
+
+class IndexAgainstDict(RuleBasedStateMachine):
+    @initialize(depth=st.integers(1, 3))
+    def start(self, depth):
+        self.depth = depth
+        self.index = KeyIndex("abc"[:depth])
+        self.model = {}
+
+    @rule(key=keys, value=values)
+    def place(self, key, value):
+        row = Row(*key, value)
+        assert self.index.place(row) == self.model.get(key[: self.depth])
+        self.model[key[: self.depth]] = row
+
+    @rule(rows=st.lists(st.builds(Row, part, part, part, values), max_size=6))
+    def extend(self, rows):
+        self.index.extend(rows)
+        self.model.update({row[: self.depth]: row for row in rows})
+
+    @rule(key=keys)
+    def remove(self, key):
+        assert self.index.remove(key[: self.depth]) == self.model.pop(key[: self.depth], None)
+
+    @rule(key=keys, length=st.integers(0, 4))
+    def select(self, key, length):
+        prefix = (*key, "x")[:length]
+        expected = [row for its_key, row in self.model.items() if its_key[:length] == prefix]
+        assert sorted(map(repr, self.index.select(prefix))) == sorted(map(repr, expected))
+        assert self.index.find(key[: self.depth]) == self.model.get(key[: self.depth])
+
+    @invariant()
+    def holds_the_same_rows(self):
+        if hasattr(self, "model"):
+            assert len(self.index) == len(self.model)
+            assert sorted(map(repr, self.index)) == sorted(map(repr, self.model.values()))
+
+
+TestIndexAgainstDict = IndexAgainstDict.TestCase
+
+
+def test_keys_may_hold_lists_and_objects():
+    index = KeyIndex(["a", "b"], scalar=False)
+    rows = [Row([1, [2]], {"x": [1]}, None, 0), Row([1, [2]], {"x": [2]}, None, 1)]
+    index.extend(rows)
+    assert index.select([[1, [2]]]) == tuple(rows)
+    assert index.select([[1, [2]], {"x": [2]}]) == (rows[1],)
+    assert index.remove([[1, [2]], {"x": [1]}]) == rows[0]
+
+
+def test_a_row_alone_with_its_prefix_costs_no_dict_of_its_own():
+    index = KeyIndex(["a", "b"])
+    index.extend([Row(number, "same", None, 0) for number in range(10)])
+    assert not any(isinstance(child, dict) for child in index._root.values())
