@@ -1,0 +1,110 @@
+"""The publication: which tables the feed may publish, and the SQL that makes the publication hold them.
+
+What lives here: the catalogue query's text, the comparison of what is published with what should be, and
+the statements that mend it. What does not: the records (``core.changes.published``), the stream
+(``replication``).
+
+Publishing a table without a usable replica identity makes the application's own UPDATE and DELETE fail, so
+such a table is never added, and is taken out when it has become so.
+Source: https://www.postgresql.org/docs/18/logical-replication-publication.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from psycopg import AsyncConnection, AsyncRawCursor
+
+from ..core.changes.published import Published, PublishedTable
+from ..core.names import QualifiedName, quote_ident
+
+PUBLISHED_SQL = files(__package__).joinpath("published.sql").read_text("utf-8").encode()
+
+_MEMBERS = """
+select p.puballtables, p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate, p.pubviaroot,
+    coalesce((select json_agg(json_build_array(t.schemaname, t.tablename))
+              from pg_publication_tables t where t.pubname = p.pubname), '[]'),
+    coalesce((select json_agg(r.prrelid::bigint) from pg_publication_rel r where r.prpubid = p.oid), '[]')
+from pg_publication p where p.pubname = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A publication as it is: ``members`` are the leaves it publishes, ``listed`` the oids named in it."""
+
+    name: str
+    members: frozenset[QualifiedName]
+    listed: frozenset[int]
+    complete: bool = True  # publishes all four kinds of change
+    via_root: bool = False
+
+
+async def load_published(
+    connection: AsyncConnection[Any], schemas: Sequence[str], further: Sequence[str] = ()
+) -> Published:
+    """What the catalogue says of the tables in ``schemas``. The connection's search_path must be empty."""
+    cursor = await AsyncRawCursor(connection).execute(PUBLISHED_SQL, [list(schemas), list(further)])
+    row = await cursor.fetchone()
+    assert row is not None  # an aggregate without GROUP BY has one row
+    return Published.from_json(json.loads(row[0]))
+
+
+async def load_publication(connection: AsyncConnection[Any], name: str) -> Publication | None:
+    """The publication of that name, None when there is none."""
+    row = await (await AsyncRawCursor(connection).execute(_MEMBERS, [name])).fetchone()
+    if row is None:
+        return None
+    _, complete, via_root, members, listed = row
+    return Publication(
+        name, frozenset(QualifiedName(*member) for member in members), frozenset(listed), complete, via_root
+    )
+
+
+def publishable(published: Published) -> Iterator[PublishedTable]:
+    """The leaves that may be published: ordinary tables with nothing against them or their root."""
+    for table in published.tables.values():
+        root = published.tables[table.root]
+        if table.kind == "r" and table.obstacle is None and root.obstacle is None:
+            yield table
+
+
+def mending(published: Published, publication: Publication | None, name: str, version: int) -> list[str]:
+    """The statements, to be run by the tables' owner, after which the publication is as it should be."""
+    wanted = list(publishable(published))
+    if publication is None:
+        return [_create(_listed(published, wanted), name, version)]
+    statements = []
+    missing = [table for table in wanted if table.qualified not in publication.members]
+    harmful = [t for t in published.tables.values() if t.obstacle and t.oid in publication.listed]
+    if not publication.complete or publication.via_root:
+        statements.append(f"alter publication {quote_ident(name)} set ({_options(0)})")
+    if harmful:
+        names = ", ".join(f"only {table.qualified.sql}" for table in harmful)
+        statements.append(f"alter publication {quote_ident(name)} drop table {names}")
+    if missing:
+        tables = ", ".join(_listed(published, missing))
+        statements.append(f"alter publication {quote_ident(name)} add table {tables}")
+    return statements
+
+
+def _create(tables: Sequence[str], name: str, version: int) -> str:
+    of = f" for table {', '.join(tables)}" if tables else ""
+    return f"create publication {quote_ident(name)}{of} with ({_options(version)})"
+
+
+def _options(version: int) -> str:
+    # Leaves speak for themselves: a TRUNCATE of one would otherwise be lost.
+    options = "publish = 'insert, update, delete, truncate', publish_via_partition_root = false"
+    return options + (", publish_generated_columns = stored" if version >= 180000 else "")
+
+
+def _listed(published: Published, leaves: Sequence[PublishedTable]) -> list[str]:
+    """How the leaves are named: by their root where every leaf of it may be published, itself otherwise."""
+    blocked = {t.root for t in published.tables.values() if t.kind == "r" and t.obstacle is not None}
+    oids = dict.fromkeys(leaf.oid if leaf.root in blocked else leaf.root for leaf in leaves)
+    return [f"only {published.tables[oid].qualified.sql}" for oid in oids]
