@@ -169,18 +169,15 @@ class TableCache:
         """The row is now this. Create or update, as the copy knows it; nothing when it is there already."""
         new = self.rows.row(row)
         if self._interned:
-            self._interned.intern([new])
+            self._interned.intern_one(new)
         moved = None
         if old_key is not None and tuple(old_key) != self._index.key(new):
             moved = self._index.remove(old_key)
         old = self._index.place(new)
-        if moved is None:
-            return self._changed(old, new)
-        # Only a deferred key constraint lets a row move onto another: that one has lost its place.
-        lost = (Event("delete", self.name, (old,)),) if old is not None else ()
-        return (*lost, Event("update", self.name, ((moved, new),)))
-
-    def _changed(self, old: Entry | None, new: Entry) -> tuple[Event, ...]:
+        if moved is not None:
+            # Only a deferred key constraint lets a row move onto another: that one has lost its place.
+            lost = (Event("delete", self.name, (old,)),) if old is not None else ()
+            return (*lost, Event("update", self.name, ((moved, new),)))
         if old is None:
             return (Event("create", self.name, (new,)),)
         return () if same(old, new) else (Event("update", self.name, ((old, new),)),)
@@ -332,6 +329,11 @@ class _Interned:
                 structs.force_setattr(row, name, shared(value, value))
             if len(pool) > _DISTINCT_LIMIT:
                 del self._pools[name]
+
+    def intern_one(self, row: Entry) -> None:
+        """The same for a single fresh row, whose new strings are not worth keeping."""
+        for name, pool in (self._pools or {}).items():
+            structs.force_setattr(row, name, pool.get(value := getattr(row, name), value))
 
 
 def _repeats(rows: Sequence[Entry], name: str) -> bool:

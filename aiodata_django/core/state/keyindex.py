@@ -40,9 +40,10 @@ class KeyIndex(Generic[Row]):
         self._scalar = scalar
         self._last = len(fields) - 1
         self._root: dict[Any, Any] = {}
+        #: The key of a row, a tuple.
+        self.key: Callable[[Row], Key] = attrgetter(*fields) if scalar and self._last else self._key
 
-    def key(self, row: Row) -> Key:
-        """The key of a row."""
+    def _key(self, row: Row) -> Key:
         return tuple([getter(row) for getter in self._getters])
 
     def __len__(self) -> int:
@@ -56,10 +57,14 @@ class KeyIndex(Generic[Row]):
         if not self._scalar:
             keys = tuple(map(hashable, keys))
         node: Any = self._root
-        for level, part in enumerate(keys):
+        level = 0
+        for part in keys:
             node = node.get(part)
+            level += 1
             if type(node) is not dict:
-                return (node,) if node is not None and self._continues(node, keys, level + 1) else ()
+                if node is None:
+                    return ()
+                return (node,) if level == len(keys) or self._continues(node, keys, level) else ()
         if len(keys) == self._last:
             return tuple(node.values())
         return tuple(chain.from_iterable(self._leaves(node, self._last - len(keys))))
@@ -73,22 +78,15 @@ class KeyIndex(Generic[Row]):
         """Put a row where its key belongs; the row that stood there, if any."""
         key = self.key(row)
         node = self._root
-        for level in range(self._last):
-            part = key[level]
+        for level, part in enumerate(key):
             child = node.get(part)
-            if child is None:
-                node[part] = row
-                return None
             if type(child) is not dict:
-                other = self.key(child)
-                if other == key:
+                if child is None or level == self._last or self.key(child) == key:
                     node[part] = row
-                    return child  # type: ignore[no-any-return]
-                child = node[part] = {other[level + 1]: child}
+                    return child
+                child = node[part] = {self.key(child)[level + 1]: child}
             node = child
-        old: Row | None = node.get(key[-1])
-        node[key[-1]] = row
-        return old
+        raise AssertionError("a dict stands where rows belong")
 
     def remove(self, keys: Sequence[Any]) -> Row | None:
         """Take out the row with exactly this key."""
