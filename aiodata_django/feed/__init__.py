@@ -1,1 +1,1 @@
-"""The change feed: commit to log to audience to socket. Never Django."""
+"""The change feed: WAL -> log -> audience -> socket. Knows PostgreSQL and asyncio, knows no Django."""

@@ -1,0 +1,118 @@
+"""Capture: the replication stream into the log, for as long as the process lives.
+
+What lives here: sessions one after another, epochs, and how far PostgreSQL may forget. What does not: the
+session itself (``db.replication``) and who reads the log (``hub``).
+
+A temporary slot dies with its session and the next one may miss commits: a new epoch, readers start over.
+A durable slot goes on where its confirmation stands: the same epoch, and the log drops what it had. Its
+confirmation lags ``CONFIRM_LAG`` seconds behind: a restarted process refills its ring from PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections import deque
+from collections.abc import Callable
+
+import psycopg
+
+from ..core.changes.pgoutput import MalformedMessage
+from ..core.changes.transaction import Assembler, Transaction
+from ..db.replication import ReplicationStream, SlotLost
+from .log import Log
+from .spool import SpooledBuffer
+
+CONFIRM_LAG = 60.0
+_BACKOFF = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+logger = logging.getLogger("aiodata.feed")
+
+
+class Capture:
+    """Runs sessions of ``open_stream(durable)`` into ``log``.
+
+    ``durable`` tells whether a durable slot may be used; after :class:`SlotLost` it may not. Attributes:
+    ``stream`` (None between sessions), ``error`` of the last session (None while streaming), ``transactions``
+    and ``changes`` counted since the start.
+    """
+
+    def __init__(self, open_stream: Callable[[bool], ReplicationStream], log: Log) -> None:
+        self._open_stream = open_stream
+        self._log = log
+        self._durable = True
+        self._checkpoints: deque[tuple[float, int]] = deque()
+        self.stream: ReplicationStream | None = None
+        self.error: Exception | None = None
+        self.slot_lost = False
+        self.transactions = 0
+        self.changes = 0
+        self.attempts = 0
+
+    async def run(self, prepare: Callable[[], object]) -> None:
+        """Stream until cancelled. ``prepare`` is awaited before each session: the publication must exist."""
+        failures = 0
+        while True:
+            try:
+                await self._session(prepare)
+            except SlotLost as error:
+                self.error, self._durable, self.slot_lost = error, False, True
+                continue
+            except (psycopg.Error, OSError, MalformedMessage) as error:
+                failures = 0 if self.stream is not None else failures + 1
+                self.error = error
+                logger.warning("the replication session ended: %s", str(error).strip())
+            finally:
+                self.stream = None
+            await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+
+    async def _session(self, prepare: Callable[[], object]) -> None:
+        self.attempts += 1
+        preparing = prepare()
+        if asyncio.iscoroutine(preparing):
+            await preparing
+        async with self._open_stream(self._durable) as stream:
+            self._log.reset(self._epoch(stream), stream.slot.start)
+            self._checkpoints.clear()
+            self.stream, self.error = stream, None
+            await self._pump(stream)
+
+    def _epoch(self, stream: ReplicationStream) -> str:
+        history = f"{stream.system.identifier}/{stream.system.timeline}/{stream.system.database}"
+        name = stream.slot.name
+        if stream.slot.temporary or stream.system.wal < self._log.end:
+            name += secrets.token_hex(8)  # commits may be missing, or were undone by a restore
+        return hashlib.sha256(f"{history}/{name}".encode()).hexdigest()[:16]
+
+    async def _pump(self, stream: ReplicationStream) -> None:
+        assembler = Assembler(SpooledBuffer)
+        feed = assembler.feed
+        while True:
+            for payload in await stream.receive():
+                done = feed(payload)
+                if isinstance(done, Transaction):
+                    self._append(done)
+            # A keepalive vouches for everything before it, and all that was before it has been fed.
+            self._log.advance(stream.keepalive)
+            stream.received = max(stream.received, self._log.end)
+            stream.confirmed = self._confirmable(stream)
+            await asyncio.sleep(0)
+
+    def _append(self, transaction: Transaction) -> None:
+        if self._log.append(transaction):
+            self.transactions += 1
+            self.changes += len(transaction.buffer)
+
+    def _confirmable(self, stream: ReplicationStream) -> int:
+        if stream.slot.temporary:
+            return self._log.end
+        now = asyncio.get_running_loop().time()
+        checkpoints = self._checkpoints
+        if not checkpoints or now - checkpoints[-1][0] >= 1.0:
+            checkpoints.append((now, self._log.end))
+        confirmed = stream.confirmed
+        while checkpoints and now - checkpoints[0][0] >= CONFIRM_LAG:
+            confirmed = max(confirmed, checkpoints.popleft()[1])
+        return confirmed

@@ -1,0 +1,54 @@
+"""Why there are no events, and what to run: one sentence for each way replication can be refused."""
+
+from __future__ import annotations
+
+import psycopg
+from psycopg import errors
+
+from ..db.replication import SlotLost
+
+WAITING = (
+    "No change events yet: PostgreSQL makes the replication slot only after every open write transaction has "
+    "ended; look for long ones in pg_stat_activity and pg_prepared_xacts."
+)
+
+
+def problem_of(error: Exception, role: str, slot: str) -> str:
+    """The sentence for ``error``; ``role`` is the login role, ``slot`` the durable slot's name."""
+    if isinstance(error, SlotLost):
+        return (
+            f'The replication slot "{slot}" is lost, because the WAL it needed was removed: run "manage.py '
+            'aiodata_feed drop" and "manage.py aiodata_feed create", and raise max_slot_wal_keep_size.'
+        )
+    text = str(error).strip()
+    if "wal_level" in text:
+        return (
+            "No change events: PostgreSQL's wal_level is too low; run "
+            '"ALTER SYSTEM SET wal_level = logical" as superuser and restart PostgreSQL.'
+        )
+    if isinstance(error, errors.InsufficientPrivilege | errors.InvalidAuthorizationSpecification) and (
+        "replication" in text.lower() or "walsender" in text or "WAL sender" in text
+    ):
+        return (
+            f'No change events: role "{role}" has no REPLICATION right; run '
+            f'"ALTER ROLE {role} REPLICATION" as superuser.'
+        )
+    if isinstance(error, errors.ConfigurationLimitExceeded):
+        return (
+            "No change events: all replication slots are in use; raise max_replication_slots and restart "
+            "PostgreSQL, or drop slots that pg_replication_slots shows as not active."
+        )
+    if isinstance(error, errors.TooManyConnections):
+        return (
+            "No change events: all WAL senders or connections are in use; raise max_wal_senders or "
+            "max_connections and restart PostgreSQL."
+        )
+    if isinstance(error, errors.UndefinedObject) and "slot" in text:
+        return f'The replication slot "{slot}" is gone: run "manage.py aiodata_feed create".'
+    if isinstance(error, psycopg.OperationalError):
+        return f"No change events: PostgreSQL cannot be reached ({_first_line(text)}); trying again."
+    return f"No change events: {_first_line(text)}"
+
+
+def _first_line(text: str) -> str:
+    return text.splitlines()[0] if text else "the replication session ended"
