@@ -1,6 +1,7 @@
 """The copy against a model of it: fills, changes, transactions and resyncs give the right rows and events."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from hypothesis import settings
@@ -129,6 +130,24 @@ def test_interning_shares_equal_strings_of_repeating_columns():
     first, *_, last = cache.get()
     assert first.kind is last.kind
     assert len({entry.note for entry in cache}) == 201
+
+
+@pytest.mark.parametrize(
+    ("typname", "text", "equal"),
+    [("numeric", "0.10", 0.1), ("float8", "0.1", Decimal("0.1")), ("_float8", "[0.1]", [Decimal("0.1")])],
+)
+def test_a_key_is_found_by_a_number_of_another_python_type(typname, text, equal):
+    table = TableCache("t", [("id", typname), ("note", "text")], ["id"])
+    table.fill(f'[{{"id":{text},"note":""}}]'.encode())
+    assert len(table.get(equal)) == 1
+    assert [event.action for event in table.put({"id": 1, "note": ""}, (equal,))] == ["update"]
+    assert table.get(equal) == ()
+
+
+def test_a_table_made_anew_with_another_key_replaces_all_its_rows(pets):
+    fresh = TableCache("pets", COLUMNS, ["id"])
+    fresh.fill([row("Cow", 1)])
+    assert [plain(event)[0] for event in pets.differences(fresh) if event] == ["delete", "create"]
 
 
 rows = st.builds(

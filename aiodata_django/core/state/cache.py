@@ -10,7 +10,7 @@ hearing a change twice, or hearing one that the fill had already seen, is harmle
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
@@ -98,8 +98,26 @@ class TableCache:
         self._types = dict(columns)
         self._index = self._new_index()
         self._interned = _Interned(self.rows) if intern else None
-        #: The entries whose key begins with the given values, in a tuple: all for none, ``()`` for too many.
-        self.select = self._index.select
+        self._coercions = [self.rows.coercion(name) for name in self.key]
+        self._coerced = any(self._coercions)
+        self._publish(self._index)
+
+    def _publish(self, index: KeyIndex[Entry]) -> None:
+        """Make ``index`` what reads see. ``select`` takes a sequence of key values, ``get`` the values."""
+        self._index = index
+        self.select: Callable[[Sequence[Any]], tuple[Entry, ...]] = (
+            self._select_coerced if self._coerced else index.select
+        )
+
+    def _coerce(self, key: Sequence[Any]) -> Sequence[Any]:
+        """Key values as the rows hold them: a number may have come as float or as Decimal."""
+        if not self._coerced:
+            return key
+        known = [change(part) if change else part for part, change in zip(key, self._coercions, strict=False)]
+        return (*known, *key[len(known) :])
+
+    def _select_coerced(self, key: Sequence[Any]) -> tuple[Entry, ...]:
+        return self._index.select(self._coerce(key))
 
     def _new_index(self) -> KeyIndex[Entry]:
         fields = [self.rows.make.column_fields[name] for name in self.key]
@@ -143,6 +161,9 @@ class TableCache:
         Rows that are equal stay the same objects. Neither copy may change until the iterator has ended.
         """
         index, other = self._index, fresh._index
+        if self.key != fresh.key:  # the table was made anew: no row is the same
+            yield from (Event(action, self.name, rows) for action, rows in _replaced(index, other) if rows)
+            return
         for count, old in enumerate(index, 1):
             new = other.find(index.key(old))
             if new is None:
@@ -158,10 +179,9 @@ class TableCache:
                 yield None
 
     def adopt(self, fresh: TableCache) -> None:
-        """Take over the rows of ``fresh``, all at once. ``fresh`` must not be used afterwards."""
-        self._index = fresh._index
+        """Take over the rows of another copy, all at once. That one must not be used afterwards."""
         self._interned = fresh._interned
-        self.select = self._index.select
+        self._publish(fresh._index)
 
     # --- changes, each giving its events
 
@@ -171,8 +191,8 @@ class TableCache:
         if self._interned:
             self._interned.intern_one(new)
         moved = None
-        if old_key is not None and tuple(old_key) != self._index.key(new):
-            moved = self._index.remove(old_key)
+        if old_key is not None and (known := tuple(self._coerce(old_key))) != self._index.key(new):
+            moved = self._index.remove(known)
         old = self._index.place(new)
         if moved is not None:
             # Only a deferred key constraint lets a row move onto another: that one has lost its place.
@@ -184,21 +204,20 @@ class TableCache:
 
     def patch(self, key: Sequence[Any], values: Mapping[str, Any]) -> tuple[Event, ...]:
         """Some columns of a row are now these. Raises UnknownRow when the copy does not have the row."""
-        old = self._index.find(key)
+        old = self._index.find(self._coerce(key))
         if old is None:
             raise UnknownRow(self.name, tuple(key))
         return self.put({**asdict(old), **values}, key)
 
     def remove(self, key: Sequence[Any]) -> tuple[Event, ...]:
         """The row is gone; nothing when it was not there."""
-        old = self._index.remove(key)
+        old = self._index.remove(self._coerce(key))
         return () if old is None else (Event("delete", self.name, (old,)),)
 
     def clear(self) -> tuple[Event, ...]:
         """All rows are gone: one event with all of them."""
         old = tuple(self._index)
-        self._index = self._new_index()
-        self.select = self._index.select
+        self._publish(self._new_index())
         return (Event("delete", self.name, old),) if old else ()
 
     def apply(self, change: Change) -> tuple[Event, ...]:
@@ -212,6 +231,11 @@ class TableCache:
                 return self.patch(key, values)
             case Truncate():
                 return self.clear()
+
+
+def _replaced(old: Iterable[Entry], new: Iterable[Entry]) -> Iterator[tuple[Action, tuple[Entry, ...]]]:
+    yield "delete", tuple(old)
+    yield "create", tuple(new)
 
 
 class Cache:

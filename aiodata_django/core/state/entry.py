@@ -220,6 +220,15 @@ class EntryType:
             # A column's type has changed under us: take the values as they come.
             return [self._loosely(values) for values in _LOOSE_ROWS.decode(text)]
 
+    def coercion(self, name: str) -> Callable[[Any], Any] | None:
+        """How a number from elsewhere becomes what the rows hold in this column; None where it already is."""
+        typname = dict(self.columns)[name]
+        if typname in _FLOATS:
+            return lambda value: float(value) if isinstance(value, Decimal) else value
+        if typname == "numeric":
+            return lambda value: Decimal(repr(value)) if isinstance(value, float) else value
+        return None if is_scalar(typname) else lambda value: _decoded(_Unknown, value)
+
     def _loosely(self, values: Mapping[str, Any]) -> Entry:
         return self.make(
             *(

@@ -57,10 +57,8 @@ class KeyIndex(Generic[Row]):
         if not self._scalar:
             keys = tuple(map(hashable, keys))
         node: Any = self._root
-        level = 0
-        for part in keys:
+        for level, part in enumerate(keys, 1):
             node = node.get(part)
-            level += 1
             if type(node) is not dict:
                 if node is None:
                     return ()
