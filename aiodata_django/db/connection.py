@@ -1,0 +1,465 @@
+"""One PostgreSQL connection that runs one batch at a time, as a single libpq pipeline.
+
+What lives here: sending a batch's statements, reading their results as the socket delivers them, and
+leaving the connection clean for the next batch. What does not: who may have the connection (``pool``).
+
+A batch is ``[Close…] [BEGIN] statements… [COMMIT|ROLLBACK] Sync``, written in one go; without an explicit
+BEGIN the statements up to Sync are one implicit transaction. The connection belongs to the batch until the
+Sync has been answered, whatever becomes of the task that asked: a cancelled request can neither leak nor
+poison it.
+
+Source: https://www.postgresql.org/docs/18/libpq-pipeline-mode.html,
+https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.pq.abc import PGresult
+
+from aiodata_django.core.errors import ApiError
+from aiodata_django.core.query.statement import Batch, BatchResult, Query
+from aiodata_django.db.failures import (
+    connection_lost,
+    copy_not_possible,
+    database_error,
+    is_stale_statement,
+)
+from aiodata_django.db.job import IGNORED, LSN, SYNC, Job, Preparing, Step
+from aiodata_django.db.statements import ServerStatement, StatementCache, read_rows
+
+# Plain integers: comparing enumeration members costs more than the rest of the loop.
+_OK = frozenset({int(pq.ExecStatus.TUPLES_OK), int(pq.ExecStatus.COMMAND_OK), int(pq.ExecStatus.EMPTY_QUERY)})
+_PIECE = frozenset({int(pq.ExecStatus.TUPLES_CHUNK), int(pq.ExecStatus.SINGLE_TUPLE)})
+_SYNC_ANSWERED = int(pq.ExecStatus.PIPELINE_SYNC)
+_FAILED = int(pq.ExecStatus.FATAL_ERROR)
+_SKIPPED = int(pq.ExecStatus.PIPELINE_ABORTED)
+_SQLSTATE = int(pq.DiagnosticField.SQLSTATE)
+_IDLE = int(pq.TransactionStatus.IDLE)
+_BAD = int(pq.ConnStatus.BAD)
+
+_LIBPQ_17 = pq.version() >= 170000
+_CANCEL_TIMEOUT = 5.0
+
+
+class Connection:
+    """A connection in pipeline mode on the running event loop.
+
+    ``released(connection)`` is called when a batch is over and the connection is clean,
+    ``closed(connection)`` once when it is gone, whoever closed it.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        *,
+        statement_cache: int,
+        released: Callable[[Connection], None],
+        closed: Callable[[Connection], None],
+    ) -> None:
+        self.job: Job | None = None
+        self.promoted = False
+        """Whether the connection counts as a stream's, see ``pool``."""
+        self.opened_at = 0.0
+        self.idle_since = 0.0
+        self._connection = connection
+        self._pg = connection.pgconn
+        self._loop = asyncio.get_running_loop()
+        self._released = released
+        self._closed = closed
+        self._statements = StatementCache(statement_cache)
+        self._preparing: dict[tuple[str, bytes], ServerStatement] = {}
+        self._forget_all = False
+        self._steps: list[Step] = []
+        self._at = 0
+        self._stream_at = -1
+        self._reading = True
+        self._writing = False
+        self._alive = True
+        self._lost = False
+        self._ending: asyncio.Task[None] | None = None
+        self._tls = bool(self._pg.ssl_in_use)
+        self._socket = self._pg.socket
+        self._pg.notice_handler = None
+        self._pg.nonblocking = 1
+        self._pg.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._on_readable)
+
+    @classmethod
+    async def open(
+        cls,
+        parameters: Mapping[str, Any],
+        *,
+        statement_cache: int,
+        released: Callable[[Connection], None],
+        closed: Callable[[Connection], None],
+    ) -> Connection:
+        """Connect with libpq's ``parameters``; raises ``psycopg.Error`` when that fails."""
+        encoded = {**parameters, "client_encoding": "utf8"}
+        connection = await psycopg.AsyncConnection.connect(**encoded, autocommit=True)
+        return cls(connection, statement_cache=statement_cache, released=released, closed=closed)
+
+    @property
+    def server_version(self) -> int:
+        """As ``server_version_num``: 180006 for 18.6."""
+        return self._pg.server_version
+
+    def parameter(self, name: str) -> str | None:
+        """A setting the server reports, such as ``server_version``."""
+        value = self._pg.parameter_status(name.encode())
+        return None if value is None else value.decode()
+
+    # Sending ------------------------------------------------------------------------------------------
+
+    def start(self, job: Job) -> None:
+        """Send a job's batch. The connection must be free."""
+        self.job = job
+        job.connection = self
+        if job.stream is not None:
+            job.stream.source = self
+        self._steps = []
+        self._at = 0
+        try:
+            self._send(job.batch, streaming=job.stream is not None)
+        except Exception as error:  # half a pipeline is on the wire: the connection cannot be kept
+            self._break(error)
+
+    def _send(self, batch: Batch, *, streaming: bool) -> None:
+        if self._forget_all or self._statements.closing:
+            self._send_closings()
+        if batch.begin is not None:
+            self._send_plain(batch.begin)
+        for query in batch.queries:
+            self._send_query(query, batch.scope)
+        self._stream_at = len(self._steps) - 1 if streaming else -1
+        if batch.verdict is None:
+            self._send_end(batch, keep=not batch.rollback)
+        else:
+            self._pg.send_flush_request()
+            self._flush()
+        if self._stream_at == 0:
+            self._begin_chunks()
+
+    def _send_query(self, query: Query, scope: str) -> None:
+        statements = self._statements
+        if not (query.prepare and statements.capacity):
+            self._pg.send_query_params(query.sql, query.params)
+            self._steps.append(ServerStatement(b"", (scope, query.sql)))
+            return
+        key = (scope, query.sql)
+        statement = statements.get(key) or self._preparing.get(key) or self._send_parse(statements.new(key))
+        self._pg.send_query_prepared(statement.name, query.params)
+        self._steps.append(statement)
+
+    def _send_parse(self, statement: ServerStatement) -> ServerStatement:
+        self._pg.send_prepare(statement.name, statement.key[1])
+        self._preparing[statement.key] = statement
+        self._steps.append(Preparing(statement))
+        return statement
+
+    def _send_closings(self) -> None:
+        """Close statements nobody uses; first of all, so that no failing statement makes the server skip it."""
+        names, self._statements.closing = self._statements.closing, []
+        if self._forget_all:
+            self._forget_all = False
+            self._send_plain(b"deallocate all")
+            return
+        for name in names:
+            if _LIBPQ_17:
+                self._pg.send_close_prepared(name)
+                self._steps.append(IGNORED)
+            else:
+                self._send_plain(b"deallocate " + name)
+
+    def _send_plain(self, sql: bytes) -> None:
+        self._pg.send_query_params(sql, None)
+        self._steps.append(IGNORED)
+
+    def _send_end(self, batch: Batch, *, keep: bool) -> None:
+        """COMMIT or ROLLBACK where one is needed, and the Sync that ends the transaction."""
+        if not keep:
+            # What would fail at the commit fails here too: the caller asked what would happen.
+            if batch.rollback:
+                self._send_plain(b"set constraints all immediate")
+            self._send_plain(b"rollback")
+        elif batch.begin is not None:
+            self._send_plain(b"commit")
+        self._pg.pipeline_sync()
+        self._steps.append(SYNC)
+        if batch.report_lsn:
+            self._pg.send_query_params(b"select pg_current_wal_insert_lsn()", None)
+            self._pg.pipeline_sync()
+            self._steps += (LSN, SYNC)
+        if self.job is not None:
+            self.job.committed = keep
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write; where the socket takes no more, go on when it does."""
+        if self._pg.flush():
+            if not self._writing:
+                self._writing = True
+                self._loop.add_writer(self._socket, self._on_writable)
+        elif self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._socket)
+
+    # Reading ------------------------------------------------------------------------------------------
+
+    def _on_writable(self) -> None:
+        try:
+            self._flush()
+        except psycopg.Error as error:
+            self._break(error)
+
+    def _on_readable(self) -> None:
+        try:
+            self._consume()
+            self._advance()
+        except psycopg.Error as error:
+            self._break(error)
+
+    def _consume(self) -> None:
+        self._pg.consume_input()
+        if self._tls:
+            # libpq may leave the end of a TLS record with OpenSSL, where the socket tells nothing of it.
+            self._pg.consume_input()
+
+    def _advance(self) -> None:
+        """Take every result that has arrived, and end the job when it was the last."""
+        pg = self._pg
+        while not pg.is_busy():
+            job = self.job
+            if job is None:
+                return
+            result = pg.get_result()
+            if result is None:
+                self._between_statements(job)
+                continue
+            status = result.status
+            if status in _OK:
+                self._on_result(job, result)
+            elif status == _SYNC_ANSWERED:
+                self._at += 1
+                self._on_sync(job)
+            elif status in _PIECE:
+                if self._on_rows(job, result):
+                    return
+            elif status == _FAILED:
+                self._on_error(job, result)
+            elif status == _SKIPPED:
+                self._at += 1
+            else:  # COPY: the protocol is in a state that a pipeline has no way out of
+                job.error = job.error or copy_not_possible()
+                self.condemn()
+                return
+
+    def _between_statements(self, job: Job) -> None:
+        if self._at == self._stream_at:
+            self._begin_chunks()
+        elif self._at == len(self._steps):
+            self._decide(job)
+        elif self._pg.status == _BAD:
+            raise psycopg.OperationalError("the connection is lost")
+
+    def _begin_chunks(self) -> None:
+        job = self.job
+        if _LIBPQ_17 and job is not None and job.stream is not None:
+            self._pg.set_chunked_rows_mode(job.stream.chunk)
+        else:
+            self._pg.set_single_row_mode()
+
+    def _on_result(self, job: Job, result: PGresult) -> None:
+        step = self._steps[self._at]
+        self._at += 1
+        if step.__class__ is ServerStatement:
+            if job.stream is not None and self._at - 1 == self._stream_at:
+                job.stream.columns = step.columns(result)
+                self._stream_at = -1
+            else:
+                job.results.append(step.rows(result))
+        elif step.__class__ is Preparing:
+            del self._preparing[step.statement.key]
+            self._statements.keep(step.statement)
+        elif step is LSN:
+            value = result.get_value(0, 0)
+            job.lsn = None if value is None else value.decode()
+
+    def _on_rows(self, job: Job, result: PGresult) -> bool:
+        """A piece of the streamed statement; True when the wire must wait for the reader."""
+        stream = job.stream
+        if stream is None or not stream.feed(read_rows(result)):
+            return False
+        if job.future.done():
+            if job.future.cancelled():
+                self.condemn()
+            else:
+                self._pause()
+                stream.wake()
+            return True
+        self._pause()
+        step = self._steps[self._at]
+        columns = step.columns(result) if isinstance(step, ServerStatement) else ()
+        stream.begin(job.results, columns, complete=False)
+        job.future.set_result(stream)
+        return True
+
+    def _on_error(self, job: Job, result: PGresult) -> None:
+        if result.error_field(_SQLSTATE) is None:  # libpq's own words: the connection is lost
+            raise psycopg.OperationalError(result.get_error_message())
+        step = self._steps[self._at]
+        if step is not SYNC:  # an error at the commit comes before Sync's own answer
+            self._at += 1
+        if job.error is None and step is not LSN:
+            job.error = database_error(result)
+            job.stale = is_stale_statement(result)
+
+    def _decide(self, job: Job) -> None:
+        """All statements of a batch with a verdict are through: ask it, then end the transaction."""
+        verdict = job.batch.verdict
+        keep = False
+        if job.error is None and verdict is not None:
+            try:
+                keep = verdict(job.results) and not job.batch.rollback
+            except Exception as error:  # the caller's own, so the caller gets it
+                job.error = error
+        if job.error is not None:
+            # The pipeline is aborted, or about to be: Sync is all the server listens to.
+            self._pg.pipeline_sync()
+            self._steps.append(SYNC)
+            self._flush()
+        else:
+            self._send_end(job.batch, keep=keep)
+
+    def _on_sync(self, job: Job) -> None:
+        if self._at < len(self._steps):
+            job.kept = job.error is None
+            return
+        if self._pg.transaction_status != _IDLE:
+            # An explicit transaction that failed, or one a statement began by itself, outlives the Sync.
+            self._steps = []
+            self._at = 0
+            self._send_plain(b"rollback")
+            self._pg.pipeline_sync()
+            self._steps.append(SYNC)
+            self._flush()
+            return
+        if job.stale and not job.retried and not job.future.done():
+            self._retry(job)
+        else:
+            self._finish(job)
+
+    def _retry(self, job: Job) -> None:
+        """Once more, with every statement prepared anew; nothing of the first attempt was kept."""
+        self._statements.forget()
+        self._preparing.clear()
+        self._forget_all = True
+        job.reset()
+        job.retried = True
+        self.start(job)
+
+    # Ending -------------------------------------------------------------------------------------------
+
+    def _finish(self, job: Job) -> None:
+        """The transaction is over: tell the caller, and be free."""
+        self.job = None
+        job.connection = None
+        self._stream_at = -1
+        self._preparing.clear()
+        self._settle(job)
+        self._unpause()
+        if self._alive and not self._lost and self._ending is None:
+            self._released(self)
+
+    def _settle(self, job: Job) -> None:
+        stream, future = job.stream, job.future
+        if future.done():
+            if stream is not None:
+                stream.end(job.error if isinstance(job.error, ApiError) else None)
+        elif job.error is not None:
+            future.set_exception(job.error)
+        elif stream is not None:
+            stream.begin(job.results, stream.columns, complete=True)
+            future.set_result(stream)
+        else:
+            future.set_result(BatchResult(job.results, job.lsn, job.committed))
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._socket)
+
+    def _unpause(self) -> None:
+        if not self._reading and self._alive:
+            self._reading = True
+            self._loop.add_reader(self._socket, self._on_readable)
+
+    def resume(self) -> None:
+        """Read on for a stream: first what libpq holds already, then from the socket."""
+        if not self._alive:
+            return
+        try:
+            self._advance()
+            if self._reader_waits():
+                self._consume()
+                self._advance()
+        except psycopg.Error as error:
+            self._break(error)
+        if self._reader_waits():
+            self._unpause()
+
+    def _reader_waits(self) -> bool:
+        job = self.job
+        return self._alive and job is not None and job.stream is not None and job.stream.waiting
+
+    def condemn(self) -> None:
+        """Cancel what runs and close; a caller who still waits learns that the connection is lost."""
+        if self._alive and self._ending is None:
+            self._pause()
+            self._ending = self._loop.create_task(self._cancel_and_close())
+
+    async def end(self) -> None:
+        """Close, after cancelling what runs."""
+        if self.job is not None:
+            self.condemn()
+        if self._ending is not None:
+            await asyncio.wait([self._ending])
+        self.close()
+
+    async def _cancel_and_close(self) -> None:
+        try:
+            # Where the server is out of reach, closing the socket is all that is left.
+            with suppress(psycopg.Error):
+                await self._connection.cancel_safe(timeout=_CANCEL_TIMEOUT)
+        finally:
+            self.close()
+
+    def _break(self, error: Exception) -> None:
+        """The connection is lost: take what the server said last (why, or even the commit), and close."""
+        self._lost = True
+        with suppress(psycopg.Error):
+            self._advance()
+        self.close(error)
+
+    def close(self, reason: object = None) -> None:
+        """Close the socket at once. The server rolls back what was not committed."""
+        if not self._alive:
+            return
+        self._alive = False
+        self._pause()
+        if self._writing:
+            self._loop.remove_writer(self._socket)
+        self._connection.pgconn.finish()
+        job, self.job = self.job, None
+        if job is not None:
+            job.connection = None
+            if job.error is None and not job.kept:
+                job.error = connection_lost(reason or "the connection was closed")
+            self._settle(job)
+        self._closed(self)

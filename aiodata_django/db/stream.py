@@ -1,0 +1,158 @@
+"""The rows of a large result, chunk by chunk, at the pace of whoever reads them.
+
+What lives here: the reader's side. What does not: how chunks come off the wire (``connection``), which
+connections streams may use (``pool``).
+
+Nothing is read from the socket while the reader is busy elsewhere, so PostgreSQL waits in its turn and memory
+stays flat. A reader that takes nothing for ``patience`` seconds loses the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from aiodata_django.core.errors import ApiError
+from aiodata_django.core.query.statement import Row, Rows
+from aiodata_django.db.failures import reader_stalled
+
+
+class Source(Protocol):
+    """The connection below a stream."""
+
+    def resume(self) -> None:
+        """Read on until a chunk is full, the end or an error."""
+
+    def condemn(self) -> None:
+        """Cancel what runs and close the connection; it serves nobody any more."""
+
+
+class Stream:
+    """The last statement's rows by chunks; iterate over it for the chunks after ``first``.
+
+    ``results`` are the Rows of the earlier statements, ``columns`` the names of this one's, ``first`` the
+    first chunk; ``complete`` says that ``first`` is all there is and that the transaction has been
+    committed. Otherwise it commits behind the last chunk: iterating to the end tells. Read or ``aclose``
+    it: ``async with`` does.
+    """
+
+    def __init__(self, chunk: int, patience: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.results: Sequence[Rows] = ()
+        self.columns: tuple[bytes, ...] = ()
+        self.first: Sequence[Row] = ()
+        self.complete = False
+        self.chunk = chunk
+        self.source: Source | None = None
+        self._patience = patience
+        self._loop = loop
+        self._rows: list[Row] = []
+        self._reader: asyncio.Future[None] | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._ended = False
+        self._error: ApiError | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Row]:
+        """The next chunk of rows; raises ApiError when the statement or its commit fails."""
+        if not self._ended:
+            await self._read()
+        if self._rows:
+            return self._take()
+        if self._error is not None:
+            raise self._error
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Leave: what has not been read is not wanted any more, and is cancelled where it still runs."""
+        self.leave()
+
+    def leave(self) -> None:
+        """``aclose`` without waiting, for where nothing can be awaited."""
+        source = self.source
+        if not self._ended and source is not None:
+            self.end(None)
+            source.condemn()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+    # The connection's side ----------------------------------------------------------------------------
+
+    def feed(self, rows: Sequence[Row]) -> bool:
+        """Take rows off the wire; True when the chunk is full and the wire must wait for the reader."""
+        self._rows.extend(rows)
+        return len(self._rows) >= self.chunk
+
+    def begin(self, results: Sequence[Rows], columns: tuple[bytes, ...], *, complete: bool) -> None:
+        """The first chunk is there: the stream can be handed to its reader."""
+        self.results = results
+        self.columns = columns
+        self.complete = complete
+        self._ended = complete
+        self.first = self._take()
+        if not complete:
+            self._await_reader()
+
+    def wake(self) -> None:
+        """A further chunk is full."""
+        if self.waiting and self._reader is not None:
+            self._reader.set_result(None)
+        else:  # the reader was cancelled while waiting: it may come back for this chunk, or not
+            self._await_reader()
+
+    def end(self, error: ApiError | None) -> None:
+        """No more rows will come."""
+        self._ended = True
+        self._error = error
+        self.source = None
+        self._stop_clock()
+        if self.waiting and self._reader is not None:
+            self._reader.set_result(None)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the reader waits for rows."""
+        return self._reader is not None and not self._reader.done()
+
+    async def _read(self) -> None:
+        self._stop_clock()
+        if len(self._rows) >= self.chunk:
+            return
+        self._reader = self._loop.create_future()
+        if self.source is not None:
+            self.source.resume()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _take(self) -> Sequence[Row]:
+        rows, self._rows = self._rows, []
+        if not self._ended:
+            self._await_reader()
+        return rows
+
+    def _await_reader(self) -> None:
+        self._stop_clock()
+        self._stall = self._loop.call_later(self._patience, self._cut_off)
+
+    def _stop_clock(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _cut_off(self) -> None:
+        source = self.source
+        self._rows.clear()
+        self.end(reader_stalled())
+        if source is not None:
+            source.condemn()
