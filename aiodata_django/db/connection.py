@@ -164,7 +164,7 @@ class Connection:
         return statement
 
     def _send_closings(self) -> None:
-        """Close statements nobody uses; first of all, so that no failing statement makes the server skip it."""
+        """Close statements nobody uses; first of all, lest a failing statement make the server skip it."""
         names, self._statements.closing = self._statements.closing, []
         if self._forget_all:
             self._forget_all = False

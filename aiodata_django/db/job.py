@@ -75,4 +75,4 @@ SYNC: Final = Marker()
 LSN: Final = Marker()
 
 Step = ServerStatement | Preparing | Marker
-"""What the next result on the wire belongs to; a statement's own result when it is the ServerStatement itself."""
+"""What the next result on the wire belongs to; a ServerStatement for the rows of a statement."""

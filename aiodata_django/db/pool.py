@@ -320,7 +320,7 @@ class Pool:
         return stream, job
 
     def _promote(self, job: Job) -> None:
-        """Make a long stream's connection one of the streams', outside ``size``; its slot is taken already."""
+        """Make a long stream's connection one of the streams', outside ``size``; it has its slot already."""
         if job.connection is None:  # the stream has ended meanwhile
             self._free_stream_slot()
             return
