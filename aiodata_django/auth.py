@@ -65,6 +65,7 @@ class Authenticator:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._anonymous = None if settings.db_anon_role is None else _anonymous(settings.db_anon_role)
         self._find_role = settings.role_claim.find
         self._audience = settings.jwt_aud

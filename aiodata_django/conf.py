@@ -18,8 +18,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from .conftypes import READERS, RoleClaim, Secret, SettingError, read_role_claim, read_secret
+from .conftypes import READERS, RoleClaim, Secret, SettingError, parse_qualified, read_role_claim, read_secret
 from .core.conffile import ConfFileError, parse_conf
+from .core.query.config import QueryConfig
 
 HOISTED = ("statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation")
 
@@ -87,6 +88,8 @@ class Settings:
     state_max_sockets: int = 10_000
     state_allowed_origins: tuple[str, ...] = ()  # asked for only where a cookie says who is there
 
+    # Found in the database, not configured: what ALTER ROLE … SET gave the roles that may be become.
+    roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
@@ -95,12 +98,38 @@ class Settings:
         return read_secret(self.jwt_secret, base64_encoded=self.jwt_secret_is_base64)
 
     @cached_property
+    def query(self) -> QueryConfig:
+        """The part that planning and rendering need."""
+        return QueryConfig(
+            schemas=self.db_schemas,
+            anon_role=self.db_anon_role,
+            extra_search_path=self.db_extra_search_path,
+            max_rows=self.db_max_rows,
+            tx_allow_override=self.db_tx_end.endswith("-allow-override"),
+            tx_rollback_all=self.db_tx_end.startswith("rollback"),
+            plan_enabled=self.db_plan_enabled,
+            aggregates_enabled=self.db_aggregates_enabled,
+            pre_request=parse_qualified(self.db_pre_request),
+            root_spec=parse_qualified(self.db_root_spec),
+            openapi_mode=self.openapi_mode,
+            openapi_security_active=self.openapi_security_active,
+            openapi_server_proxy_uri=self.openapi_server_proxy_uri,
+            legacy_target_names=self.url_use_legacy_target_names,
+            app_settings=self.app_settings,
+            server_host=self.server_host,
+            server_port=self.server_port,
+            allow_keyless_writes=self.allow_keyless_writes,
+            hoisted_settings=self.db_hoisted_tx_settings,
+            roles=self.roles,
+        )
+
+    @cached_property
     def role_claim(self) -> RoleClaim:
         """Where the role stands among the claims."""
         return read_role_claim(self.jwt_role_claim_key)
 
 
-NAMES = frozenset(f.name for f in fields(Settings)) - {"warnings", "app_settings"}
+NAMES = frozenset(f.name for f in fields(Settings)) - {"roles", "warnings", "app_settings"}
 
 ALIASES = {
     "db_schema": "db_schemas",

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import jsonpath_rfc9535
 
 from .core.claimpath import parse_claim_path, walk_claim_path
+from .core.names import QualifiedName
 
 MIN_SECRET_BYTES = 16
 
@@ -172,6 +173,14 @@ def proxy_uri(value: Any) -> str | None:
     if uri is not None and (urlsplit(uri).scheme not in ("http", "https") or not urlsplit(uri).hostname):
         raise SettingError("Malformed proxy uri, a correct example: https://example.com:8443/basePath")
     return uri
+
+
+def parse_qualified(name: str | None) -> QualifiedName | None:
+    """``schema.name``, or a name found along the search path; None for none."""
+    if name is None:
+        return None
+    schema, dot, rest = name.partition(".")
+    return QualifiedName(schema, rest) if dot else QualifiedName("", schema)
 
 
 def file_or_text(value: Any) -> str | None:

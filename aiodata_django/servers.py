@@ -1,0 +1,165 @@
+"""What ASGI servers let us do beyond ASGI, found by looking; the plain protocol where nothing is found.
+
+What lives here: one write for a small answer (uvicorn), back-pressure and aborting (Daphne), a stop before
+the process ends where there is no lifespan (Daphne). What does not: what is sent (``asgi``).
+
+ASGI sends headers and body as two messages, which uvicorn turns into two system calls; Daphne's ``send``
+never waits for a slow client, so that a long answer would pile up in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from functools import partial
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
+    """Send a whole answer, in one write where the server allows."""
+    cycle: Any = getattr(send, "__self__", None)
+    transport = getattr(cycle, "transport", None)
+    if transport is None or not cycle.__class__.__module__.startswith("uvicorn."):
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return
+    joined = _JoinedWrites(transport)
+    cycle.transport = joined
+    try:
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+    finally:
+        cycle.transport = transport
+        joined.flush()
+
+
+class _JoinedWrites:
+    """A transport that keeps what is written until it is flushed or closed."""
+
+    __slots__ = ("_parts", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._parts: list[bytes] = []
+
+    def write(self, part: bytes) -> None:
+        self._parts.append(part)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Stream:
+    """Sends an answer in pieces, no faster than the client reads, and knows when the client has left."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._send = send
+        self._request = _daphne_request(send)
+        self._gone = asyncio.Event()
+        self._flow = _Flow(self._gone)
+        self._listener = asyncio.ensure_future(self._listen(receive))
+
+    async def _listen(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._gone.set()
+        self._flow.resumeProducing()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._gone.is_set()
+
+    async def start(self, status: int, headers: RawHeaders) -> None:
+        """Send status and headers."""
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        if self._request is not None and not self.gone and self._request.channel is not None:
+            self._request.registerProducer(self._flow, True)
+
+    async def write(self, piece: bytes) -> None:
+        """Send a piece of the body, and wait while the client is behind."""
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._flow.writable.wait()
+
+    async def finish(self) -> None:
+        """End the body."""
+        self._unregister()
+        self._listener.cancel()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def abort(self) -> None:
+        """Give the answer up so that the client sees that it is not whole."""
+        self._listener.cancel()
+        self._unregister()
+        transport: Any = getattr(getattr(self._send, "__self__", None), "transport", None)
+        if self._request is not None and self._request.channel is not None:
+            self._request.channel.abortConnection()
+        elif hasattr(transport, "abort"):
+            transport.abort()
+
+    def _unregister(self) -> None:
+        if self._request is not None and self._request.producer is self._flow:
+            self._request.unregisterProducer()
+
+
+class _Flow:
+    """Twisted's IPushProducer: the transport says when its buffer is full and when it is empty again."""
+
+    def __init__(self, gone: asyncio.Event) -> None:
+        self._gone = gone
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def pauseProducing(self) -> None:
+        if not self._gone.is_set():
+            self.writable.clear()
+
+    def resumeProducing(self) -> None:
+        self.writable.set()
+
+    def stopProducing(self) -> None:
+        self._gone.set()
+        self.writable.set()
+
+
+def _daphne_request(send: Send) -> Any:
+    """Daphne's request behind ``send``, None under other servers."""
+    if not isinstance(send, partial) or not send.args:
+        return None
+    protocol = send.args[0]
+    return protocol if protocol.__class__.__module__.startswith("daphne.") else None
+
+
+def under_daphne() -> bool:
+    """Whether this process runs Daphne's reactor."""
+    reactor = sys.modules.get("twisted.internet.reactor")
+    return bool(getattr(reactor, "running", False))
+
+
+def before_shutdown(stop: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Have Daphne's reactor wait for ``stop()`` before it ends; elsewhere lifespan does this."""
+    if not under_daphne():
+        return
+    from twisted.internet.defer import Deferred
+
+    reactor: Any = sys.modules["twisted.internet.reactor"]
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", lambda: Deferred.fromFuture(asyncio.ensure_future(stop()))
+    )
