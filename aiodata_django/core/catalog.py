@@ -77,6 +77,7 @@ class _Relations:
         self._columns = _grouped(catalogue["columns"])
         self._keys = _grouped(catalogue["constraints"])
         self._constraints = [_constraint(row) for row in catalogue["constraints"]]
+        self._primary_keys = {key.relation: key for key in self._constraints if key.kind == "p"}
         self._views = resolve_views({row["relation"]: row["action"] for row in catalogue["views"]})
         self._types = _Types(catalogue["domains"], catalogue["enums"])
         self.served = {
@@ -120,9 +121,12 @@ class _Relations:
         }
 
     def _view_key(self, view: int) -> tuple[str, ...]:
-        keys = (key for key in self._constraints if key.kind == "p")
+        shown = self._views.get(view, {})
+        tables = {origin.relation for origin in shown if origin.relation in self.names}
+        keys = [self._primary_keys[table] for table in tables if table in self._primary_keys]
+        keys.sort(key=lambda key: self.names[key.relation])
         names = self._column_names(view)
-        return tuple(names[position] for position in view_primary_key(self._views.get(view, {}), keys))
+        return tuple(names[position] for position in view_primary_key(shown, keys))
 
     def _column_names(self, relation: int) -> dict[int, str]:
         return {column["position"]: column["name"] for column in self._columns.get(relation, ())}
@@ -227,7 +231,7 @@ def _default(row: Record, domains: Sequence[Record]) -> str | None:
     if row["default"] is not None or row["generated"]:
         return None if row["generated"] else str(row["default"])
     if row["identity"]:
-        return f"nextval({quote_literal(row['sequence'])}::regclass)" if row["identity"] == "d" else None
+        return f"nextval({quote_literal(row['sequence'])})" if row["identity"] == "d" else None
     return next((domain["default"] for domain in domains if domain["default"] is not None), None)
 
 

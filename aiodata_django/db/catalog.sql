@@ -52,17 +52,19 @@ select coalesce(json_agg(a), '[]') from (
     case when a.attgenerated = '' then pg_get_expr(ad.adbin, ad.adrelid) end as default,
     case when a.attidentity <> '' then (
       select s.oid::regclass::text
-      from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S'
-      where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
-        and d.refobjid = a.attrelid and d.refobjsubid = a.attnum and d.deptype = 'i'
+      from pg_depend o join pg_class s on s.oid = o.objid and s.relkind = 'S'
+      where o.classid = 'pg_class'::regclass and o.refclassid = 'pg_class'::regclass
+        and o.refobjid = a.attrelid and o.refobjsubid = a.attnum and o.deptype = 'i'
     ) end as sequence,
-    col_description(a.attrelid, a.attnum) as description
+    d.description as description
   from pg_attribute a
   join pg_class c on c.oid = a.attrelid
   join pg_namespace n on n.oid = c.relnamespace
   join pg_type t on t.oid = a.atttypid
   join pg_namespace tn on tn.oid = t.typnamespace
   left join pg_attrdef ad on ad.adrelid = a.attrelid and ad.adnum = a.attnum
+  left join pg_description d
+    on d.objoid = a.attrelid and d.classoid = 'pg_class'::regclass and d.objsubid = a.attnum
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
     and n.nspname = any ($1) and a.attnum > 0 and not a.attisdropped
   order by a.attrelid, a.attnum
