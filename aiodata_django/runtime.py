@@ -1,0 +1,235 @@
+"""What lives while a server serves: pool, schema, pipeline and feed, one set per event loop.
+
+What lives here: starting all that in order, going on without what cannot start, reloading without harming
+requests in flight, stopping. What does not: any of the parts.
+
+A request in flight keeps the pipeline it began with; a reload builds a new one and swaps the reference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+
+from .auth import Authenticator
+from .conf import IN_DATABASE, ConfigurationError, Settings, Sources, django_sources
+from .conftypes import parse_qualified
+from .core.errors import ApiError, InternalError
+from .core.schema import Schema
+from .db.catalog import load_schema
+from .db.configuration import DatabaseConfiguration, load_configuration
+from .db.pool import Pool
+from .jwks import keep_keys
+from .observe import Notice, SchemaLoaded, Trouble, observe
+from .pipeline import Pipeline
+from .servers import before_shutdown, under_daphne
+
+LONGEST_WAIT = 32.0
+"""Seconds between two tries to reach the database, at most."""
+
+# Cannot change under a running pool.
+_FIXED = ("db_uri", "db_pool", "db_pool_acquisition_timeout", "db_pool_max_lifetime", "db_pool_max_idletime")
+
+
+class Runtime:
+    """Everything a server needs, on one event loop. ``sources`` are read at start and at each reload."""
+
+    settings: Settings
+    pool: Pool
+    pipeline: Pipeline
+    authenticator: Authenticator
+
+    def __init__(self, sources: Sources, *, with_feed: bool = True) -> None:
+        self._sources = sources
+        self._with_feed = with_feed
+        self._schema: Schema | None = None
+        self._starting = asyncio.Lock()
+        self.started = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def schema(self) -> Schema:
+        """The current schema. Raises InternalError (503, PGRST002) before the first could be read."""
+        if self._schema is None:
+            raise InternalError(
+                503, "PGRST002", "Could not query the database for the schema cache. Retrying."
+            )
+        return self._schema
+
+    async def start(self) -> None:
+        """Start, once; without a database too, which is then tried again and again in the background.
+
+        Raises ConfigurationError.
+        """
+        async with self._starting:
+            if not self.started:
+                await self._start()
+                self.started = True
+
+    async def _start(self) -> None:
+        self._take(self._sources.settings())
+        for warning in self.settings.warnings:
+            observe(Notice(warning))
+        self.pool = self._make_pool()
+        self._build()
+        with suppress(ApiError):  # told by the reading of the schema, which follows
+            await self.pool.open()
+        if not await self._load():
+            self._run("load", self._load_when_possible())
+        if self.settings.secret is not None and self.settings.secret.url is not None:
+            self._run("keys", keep_keys(self.authenticator, self.settings.secret.url))
+        self._listen_to_signals()
+        before_shutdown(self.stop)
+        _spare_daphne_the_collector()
+
+    async def stop(self) -> None:
+        """Stop everything; requests in flight get the pool's grace."""
+        async with self._starting:
+            if not self.started:
+                return
+            self.started = False
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.pool.close()
+
+    def reload(self) -> None:
+        """Read settings and schema anew, in the background; several calls in a row are one reload."""
+        self._run("load", self._load_when_possible(reread=True))
+
+    def _take(self, settings: Settings) -> None:
+        fixed = {name: getattr(self.settings, name) for name in _FIXED} if hasattr(self, "settings") else {}
+        self.settings = replace(settings, **fixed)
+
+    def _make_pool(self) -> Pool:
+        settings = self.settings
+        return Pool(
+            settings.db_uri,
+            size=settings.db_pool,
+            acquisition_timeout=settings.db_pool_acquisition_timeout,
+            statement_cache=256 if settings.db_prepared_statements else 0,
+            max_lifetime=settings.db_pool_max_lifetime,
+            max_idletime=settings.db_pool_max_idletime,
+        )
+
+    def _build(self) -> None:
+        """A new pipeline for the current settings; the authenticator lives on while its settings do."""
+        known = getattr(self, "authenticator", None)
+        if known is None or known.settings != self.settings:
+            self.authenticator = Authenticator(self.settings)
+        self.pipeline = Pipeline(
+            settings=self.settings, pool=self.pool, schema=self.schema, authenticator=self.authenticator
+        )
+
+    async def _load(self) -> bool:
+        """Read what the database says, settings first; True when it could be read."""
+        try:
+            await self._configure()
+            started = time.monotonic()
+            schema = await load_schema(
+                self.settings.db_uri,
+                schemas=self.settings.db_schemas,
+                extra_search_path=self.settings.db_extra_search_path,
+            )
+        except (psycopg.Error, OSError) as error:
+            observe(Trouble(f"the schema cannot be read, requests get 503 or the last one: {error}"))
+            return False
+        except ConfigurationError as error:
+            observe(Trouble(f"the settings stay as they were: {error}"))
+            return self._schema is not None
+        observe(SchemaLoaded(len(schema.relations), len(schema.routines), time.monotonic() - started))
+        self._schema = schema
+        self._build()
+        return True
+
+    async def _configure(self) -> None:
+        if not self.settings.db_config:
+            self._take(self._sources.settings())
+            return
+        found = await self._configuration()
+        self._take(replace(self._sources.settings(found.settings), roles=found.roles))
+
+    async def _configuration(self) -> DatabaseConfiguration:
+        pre_config = parse_qualified(self.settings.db_pre_config)
+        return await load_configuration(self.settings.db_uri, names=IN_DATABASE, pre_config=pre_config)
+
+    async def _load_when_possible(self, *, reread: bool = False) -> None:
+        """Load, again after 1, 2, 4 … seconds until it works."""
+        wait = 0.05 if reread else 1.0
+        while True:
+            await asyncio.sleep(wait)
+            if await self._load():
+                return
+            wait = min(LONGEST_WAIT, max(1.0, wait * 2))
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run in the background, in place of what ran under that name."""
+        known = self._tasks.pop(name, None)
+        if known is not None:
+            known.cancel()
+        task = asyncio.ensure_future(work)
+        task.add_done_callback(_tell)
+        self._tasks[name] = task
+
+    def _listen_to_signals(self) -> None:
+        """SIGUSR1 and SIGUSR2 reload, as PostgREST's schema cache and configuration do."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGUSR1", "SIGUSR2"):
+            # Not in the main thread (runserver's reloader), or not on Windows: NOTIFY works everywhere.
+            with suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):
+                loop.add_signal_handler(getattr(signal, name), self.reload)
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        observe(Trouble(f"a task in the background ended: {task.exception()!r}"))
+
+
+def _spare_daphne_the_collector() -> None:
+    """Under Daphne, whose requests make much garbage in cycles, collect rarely: the slowest answers halve."""
+    if under_daphne() and gc.get_threshold()[0] <= 2000:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
+
+
+_make_sources: Callable[[], Sources] = django_sources
+_runtimes: WeakKeyDictionary[asyncio.AbstractEventLoop, Runtime] = WeakKeyDictionary()
+
+
+def configure(sources: Sources) -> None:
+    """Serve by these sources instead of the Django project's; to be called before serving."""
+    global _make_sources
+    _make_sources = lambda: sources  # noqa: E731
+
+
+def runtime_of() -> Runtime:
+    """The runtime of the running event loop, made but not started at the first call."""
+    loop = asyncio.get_running_loop()
+    runtime = _runtimes.get(loop)
+    if runtime is None:
+        runtime = _runtimes[loop] = Runtime(_make_sources())
+    return runtime
+
+
+def started_runtime() -> Runtime | None:
+    """The runtime that serves in the running event loop, None where no server started one."""
+    runtime = _runtimes.get(asyncio.get_running_loop())
+    return runtime if runtime is not None and runtime.started else None
+
+
+async def views_runtime() -> Runtime:
+    """A runtime without feed for the running loop, started: what Django's views need where nothing serves."""
+    loop = asyncio.get_running_loop()
+    runtime = _runtimes.setdefault(loop, Runtime(_make_sources(), with_feed=False))
+    await runtime.start()
+    return runtime
