@@ -31,7 +31,7 @@ from aiodata_django.db.failures import (
     database_error,
     is_stale_statement,
 )
-from aiodata_django.db.job import IGNORED, LSN, SYNC, Job, Preparing, Step
+from aiodata_django.db.job import CLOSING, IGNORED, LSN, SYNC, Job, Marker, Preparing, Step
 from aiodata_django.db.statements import ServerStatement, StatementCache, read_rows
 
 # Plain integers: comparing enumeration members costs more than the rest of the loop.
@@ -164,22 +164,24 @@ class Connection:
         return statement
 
     def _send_closings(self) -> None:
-        """Close statements nobody uses; first of all, lest a failing statement make the server skip it."""
+        """Close statements nobody uses, before the batch and apart from it, lest they disturb it."""
         names, self._statements.closing = self._statements.closing, []
         if self._forget_all:
             self._forget_all = False
-            self._send_plain(b"deallocate all")
-            return
-        for name in names:
-            if _LIBPQ_17:
+            self._send_plain(b"deallocate all", CLOSING)
+        elif _LIBPQ_17:
+            for name in names:
                 self._pg.send_close_prepared(name)
-                self._steps.append(IGNORED)
-            else:
-                self._send_plain(b"deallocate " + name)
+                self._steps.append(CLOSING)
+        else:
+            for name in names:
+                self._send_plain(b"deallocate " + name, CLOSING)
+        self._pg.pipeline_sync()
+        self._steps.append(CLOSING)
 
-    def _send_plain(self, sql: bytes) -> None:
+    def _send_plain(self, sql: bytes, step: Marker = IGNORED) -> None:
         self._pg.send_query_params(sql, None)
-        self._steps.append(IGNORED)
+        self._steps.append(step)
 
     def _send_end(self, batch: Batch, *, keep: bool) -> None:
         """COMMIT or ROLLBACK where one is needed, and the Sync that ends the transaction."""
@@ -316,30 +318,29 @@ class Connection:
         step = self._steps[self._at]
         if step is not SYNC:  # an error at the commit comes before Sync's own answer
             self._at += 1
-        if job.error is None and step is not LSN:
+        if job.error is None and step is not LSN and step is not CLOSING:
             job.error = database_error(result)
             job.stale = is_stale_statement(result)
 
     def _decide(self, job: Job) -> None:
         """All statements of a batch with a verdict are through: ask it, then end the transaction."""
-        verdict = job.batch.verdict
-        keep = False
-        if job.error is None and verdict is not None:
-            try:
-                keep = verdict(job.results) and not job.batch.rollback
-            except Exception as error:  # the caller's own, so the caller gets it
-                job.error = error
         if job.error is not None:
-            # The pipeline is aborted, or about to be: Sync is all the server listens to.
+            # The pipeline is aborted: Sync is all the server listens to.
             self._pg.pipeline_sync()
             self._steps.append(SYNC)
             self._flush()
-        else:
-            self._send_end(job.batch, keep=keep)
+            return
+        verdict = job.batch.verdict
+        keep = False
+        try:
+            keep = verdict is not None and verdict(job.results) and not job.batch.rollback
+        except Exception as error:  # the caller's own, so the caller gets it
+            job.error = error
+        self._send_end(job.batch, keep=keep)
 
     def _on_sync(self, job: Job) -> None:
         if self._at < len(self._steps):
-            job.kept = job.error is None
+            job.kept = job.error is None and self._steps[self._at - 1] is SYNC
             return
         if self._pg.transaction_status != _IDLE:
             # An explicit transaction that failed, or one a statement began by itself, outlives the Sync.

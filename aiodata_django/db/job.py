@@ -71,6 +71,7 @@ class Marker:
 
 
 IGNORED: Final = Marker()
+CLOSING: Final = Marker()
 SYNC: Final = Marker()
 LSN: Final = Marker()
 

@@ -128,6 +128,16 @@ class Pool:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    @property
+    def waiting(self) -> int:
+        """How many batches wait for a connection."""
+        return len(self._waiting)
+
     # Batches ------------------------------------------------------------------------------------------
 
     async def run(self, batch: Batch) -> BatchResult:

@@ -110,7 +110,9 @@ class Stream:
             self._await_reader()
 
     def end(self, error: ApiError | None) -> None:
-        """No more rows will come."""
+        """No more rows will come. The first reason is the one that counts."""
+        if self._ended:
+            return
         self._ended = True
         self._error = error
         self.source = None
