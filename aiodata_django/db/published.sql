@@ -60,6 +60,10 @@ tables as (
         exists (
             select from pg_index i where i.indrelid = c.oid and i.indisreplident and i.indisvalid
         ) as identity_index,
+        exists (
+            select from pg_index i
+            where i.indrelid = c.oid and i.indisreplident and k.attnums <@ i.indkey::int2[]
+        ) as identity_has_key,
         exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v') as virtual,
         exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 's') as stored
     from family f
@@ -78,6 +82,8 @@ judged as (
                 'its replica identity is nothing, and publishing it would make its updates and deletes fail'
             when relreplident = 'i' and not identity_index then
                 'its replica identity index is gone, and publishing it would make its updates and deletes fail'
+            when relreplident = 'i' and not identity_has_key then
+                'its replica identity is an index without the primary key'
             when relreplident = 'f' and virtual then
                 'its replica identity is full and it has virtual generated columns: publishing it would make '
                 || 'its updates and deletes fail'

@@ -7,7 +7,7 @@ the values pgoutput sent. What does not: the query (``db.published``), values (`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -76,6 +76,12 @@ class PublishedTable:
         """Columns by name."""
         return {column.name: column for column in self.columns}
 
+    def matches(self, relation: RelationMessage) -> bool:
+        """Whether the stream describes the table as the catalogue does: names and types, in order."""
+        carried = {column.name for column in relation.columns}
+        mine = [(c.name, c.type_oid) for c in self.columns if c.name in carried or not c.generated]
+        return mine == [(c.name, c.type_oid) for c in relation.columns]
+
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> PublishedTable:
         """A table from one record of the catalogue query."""
@@ -137,8 +143,12 @@ class RowFormat:
         self.local = True
         for name in self.names:
             index = position.get(name)
-            render = renderers.of(relation.columns[index].type_oid) if index is not None else None
-            if index is None or render is None:
+            if index is None:
+                # Generated and not in the stream; otherwise added after this change, and left out.
+                self.local &= name not in table.column or not table.column[name].generated
+                continue
+            render = renderers.of(relation.columns[index].type_oid)
+            if render is None:
                 self.local = False
             else:
                 self._fields.append((index, json_text(name) + b":", render))
@@ -147,6 +157,7 @@ class RowFormat:
             for name in table.key
             if name in position
         ]
+        self._key_names = [json_text(name) + b":" for name in table.key]
         # The relation the stream speaks of may be younger or older than the catalogue: then nothing fits.
         self.fits = len(self._key) == len(table.key)
 
@@ -166,6 +177,11 @@ class RowFormat:
     def key(self, values: Values) -> bytes:
         """The key as a JSON array, in the order of the table's columns."""
         return b"[" + b",".join([_value(values[i], r) for i, r in self._key]) + b"]"
+
+    def key_row(self, values: Values) -> bytes:
+        """The key as a JSON object."""
+        parts = (p + _value(values[i], r) for p, (i, r) in zip(self._key_names, self._key, strict=True))
+        return b"{" + b",".join(parts) + b"}"
 
 
 def _quoted(value: bytes) -> bytes:
@@ -194,11 +210,3 @@ def image(relation: RelationMessage, values: Values, base_types: Mapping[int, in
             raw = base_types.get(column.type_oid, column.type_oid) in _RAW_JSON
             parts.append(json_text(column.name) + b":" + (value if raw else _quoted(value)))
     return b"{" + b",".join(parts) + b"}"
-
-
-def same_shape(relation: RelationMessage, table: PublishedTable, columns: Sequence[str]) -> bool:
-    """Whether the stream's columns are the catalogue's: names and types of those in the stream."""
-    known = table.column
-    return all(c.name in known and known[c.name].type_oid == c.type_oid for c in relation.columns) and all(
-        name in known for name in columns
-    )

@@ -1,0 +1,157 @@
+"""Audiences: who listens to which rows and columns of which table, and the SQL that judges rows for them.
+
+What lives here: viewers (role and claims), audiences (viewer, table, columns, filter), what a role is
+granted, and the text of the statement that tells which images of rows an audience may see. What does not:
+running it (``feed.gate``).
+
+A row image is judged by the table's own policies, as PostgreSQL does for SELECT: permissive ones are OR-ed,
+restrictive ones AND-ed, null counts as false.
+Source: https://www.postgresql.org/docs/18/sql-createpolicy.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..changes.published import Policy, PublishedTable
+from ..identity import Identity
+from ..names import quote_ident
+
+_TIMES = frozenset({"exp", "iat", "nbf", "jti"})
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A role and its claims as JSON, without those that change with every token (exp, iat, nbf, jti)."""
+
+    role: str
+    claims: str
+
+    @classmethod
+    def of(cls, identity: Identity) -> Viewer:
+        """The viewer an identity is; two tokens of one user make the same."""
+        claims = {name: value for name, value in identity.claims.items() if name not in _TIMES}
+        return cls(
+            identity.role, json.dumps(claims, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Those who see the same rows of a table in the same shape: sockets of one audience share all work.
+
+    ``table`` is the root's oid, ``columns`` what is sent, ``filter`` an SQL condition on the table's columns
+    (literals quoted by us), None for none. ``guarded``: policies apply. ``version`` is that of the catalogue.
+    """
+
+    viewer: Viewer
+    table: int
+    columns: tuple[str, ...]
+    filter: str | None = None
+    guarded: bool = False
+    version: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether every row is seen."""
+        return self.filter is None and not self.guarded
+
+
+class TableGrant(NamedTuple):
+    """What a role may select of a table: ``columns`` by name; ``guarded`` when row security applies to it."""
+
+    columns: tuple[str, ...]
+    guarded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What a role may select, by table oid, and the oids of the roles whose privileges it has."""
+
+    memberships: frozenset[int]
+    tables: Mapping[int, TableGrant]
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Grants:
+        """From the one value of :data:`GRANTS_SQL`."""
+        tables = {
+            int(oid): TableGrant(tuple(grant["columns"]), grant["guarded"])
+            for oid, grant in (record["tables"] or {}).items()
+        }
+        return cls(frozenset(record["memberships"] or ()), tables)
+
+    def readable(self, table: PublishedTable) -> TableGrant | None:
+        """What of a table may be sent; None unless the whole key is among it."""
+        grant = self.tables.get(table.oid)
+        if grant is None or not table.key or not set(table.key) <= set(grant.columns):
+            return None
+        return grant
+
+
+GRANTS_SQL = b"""
+select json_build_object(
+    'memberships', (select json_agg(r.oid::bigint) from pg_catalog.pg_roles r
+                    where pg_catalog.pg_has_role(r.oid, 'usage')),
+    'tables', (
+        select json_object_agg(c.oid::bigint, json_build_object(
+            'columns', coalesce((
+                select json_agg(a.attname order by a.attnum) from pg_catalog.pg_attribute a
+                where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                    and pg_catalog.has_column_privilege(c.oid, a.attnum, 'select')
+            ), '[]'),
+            'guarded', pg_catalog.row_security_active(c.oid)
+        ))
+        from pg_catalog.pg_class c
+        where c.oid = any ($1::oid[]) and pg_catalog.has_schema_privilege(c.relnamespace, 'usage')
+    )
+)::text
+"""
+"""To be run under the role; ``$1`` is the array of table oids."""
+
+
+def policy_condition(policies: Iterable[Policy], memberships: frozenset[int]) -> str:
+    """The condition row security puts on SELECT for a role with these memberships."""
+    mine = [p for p in policies if 0 in p.roles or memberships.intersection(p.roles)]
+    permissive = [f"({p.using})" for p in mine if p.permissive and p.using is not None]
+    restrictive = [f"({p.using})" for p in mine if not p.permissive and p.using is not None]
+    if not permissive:
+        return "false"
+    return " and ".join([f"({' or '.join(permissive)})", *restrictive])
+
+
+def judging_sql(
+    table: PublishedTable, audience: Audience, memberships: frozenset[int], missing: Sequence[str] = ()
+) -> bytes:
+    """One statement: ``$1`` is a JSON array of row images; answers (seen, row as JSON) in their order.
+
+    The images stand under the table's own name, so that policies may say ``pets.color``. ``missing`` names
+    generated columns the stream does not carry: they are computed, which takes a list of columns instead of
+    the row type (and so breaks policies that pass the whole row to a function).
+    """
+    condition = policy_condition(table.policies, memberships) if audience.guarded else "true"
+    if audience.filter is not None:
+        condition = f"({condition}) and ({audience.filter})"
+    name = quote_ident(table.name)
+    populate = f"pg_catalog.json_populate_record(null::{table.qualified.sql}, aiodata_x.aiodata_image)"
+    if missing:
+        listed = ", ".join(
+            f"({column.expression}) as {quote_ident(column.name)}"
+            if column.name in missing
+            else quote_ident(column.name)
+            for column in table.columns
+        )
+        source = f"(select {listed} from {populate} as {name}) as {name}"  # noqa: S608
+    else:
+        source = f"{populate} as {name}"
+    # Names from the catalogue, quoted; condition and expressions as PostgreSQL itself prints them.
+    columns = ", ".join(f"{name}.{quote_ident(column)}" for column in audience.columns)
+    return (
+        f"select coalesce({condition}, false), "  # noqa: S608
+        f"(select pg_catalog.row_to_json(r) from (select {columns}) r)::text "
+        "from pg_catalog.json_array_elements($1::json)"
+        " with ordinality as aiodata_x (aiodata_image, aiodata_place), "
+        f"lateral {source} order by aiodata_x.aiodata_place"
+    ).encode()

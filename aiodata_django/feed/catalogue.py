@@ -1,0 +1,122 @@
+"""The feed's catalogue: published tables and grants, kept current while definitions change.
+
+What lives here: loading, the publication's mending, the notice of changes, grants by role. What does not: the
+queries themselves (``db.published``, ``control``) and what a change means to sockets (``hub``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import psycopg
+from psycopg import errors
+
+from ..core.changes.published import Published
+from ..core.state.audience import Grants
+from ..db.published import load_publication, load_published, mending
+from .control import Control
+from .gate import Gate
+
+logger = logging.getLogger("aiodata.feed")
+
+
+class Catalogue:
+    """What the feed knows of definitions and privileges.
+
+    ``schemas`` names the exposed schemas at each load. Attributes: ``published``; ``version``, counted up
+    when anything changed; ``changed``, the position at which each table last changed, by root oid;
+    ``exists``, whether the publication is there; ``problem``, when it lacks what it should have and we may
+    not mend it.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        gate: Gate,
+        schemas: Callable[[], Sequence[str]],
+        publication: str,
+        further: Sequence[str] = (),
+    ) -> None:
+        self._control = control
+        self._gate = gate
+        self._schemas = schemas
+        self._publication = publication
+        self._further = further
+        self._grants: dict[str, Grants] = {}
+        self._fingerprint = ""
+        self.published = Published({})
+        self.version = 0
+        self.changed: dict[int, int] = {}
+        self.problem: str | None = None
+        self.exists = False
+
+    async def load(self, position: int) -> bool:
+        """Read everything anew; ``position`` is where changes found are put. True when there were any."""
+        fingerprint = await self._control.fingerprint()
+        connection = await self._control.connection()
+        published = await load_published(connection, self._schemas(), self._further)
+        await self._mend(published, connection)
+        grants = {role: await self._gate.grants(role, published) for role in list(self._grants)}
+        touched = self._differences(published, grants)
+        self._fingerprint = fingerprint
+        self.published, self._grants = published, grants
+        if touched:
+            self.version += 1
+            self.changed.update(dict.fromkeys(touched, position))
+        return bool(touched)
+
+    async def refresh(self, position: int) -> bool:
+        """Read everything anew if a definition or privilege changed. True when so."""
+        if await self._control.fingerprint() == self._fingerprint:
+            return False
+        return await self.load(position)
+
+    def forget(self) -> None:
+        """The next :meth:`refresh` loads."""
+        self._fingerprint = ""
+
+    def _differences(self, published: Published, grants: dict[str, Grants]) -> set[int]:
+        old, new = self.published.tables, published.tables
+        oids = {oid for oid in old.keys() | new.keys() if old.get(oid) != new.get(oid)}
+        for role, now in grants.items():
+            before = self._grants[role]
+            if before.memberships != now.memberships:
+                oids |= {oid for oid, table in new.items() if table.row_security}
+            oids |= {o for o in new if before.tables.get(o) != now.tables.get(o)}
+        return {(new.get(oid) or old[oid]).root for oid in oids}
+
+    async def grants(self, role: str) -> Grants:
+        """What a role may select. Raises ApiError when it cannot be taken."""
+        if role not in self._grants:
+            self._grants[role] = await self._gate.grants(role, self.published)
+        return self._grants[role]
+
+    def dependents(self, oids: Sequence[int]) -> set[int]:
+        """Roots of tables whose policies read one of these tables, directly or through other policies."""
+        tables = self.published.tables
+        reached = set(oids)
+        grew = True
+        while grew:
+            more = {oid for oid, table in tables.items() if reached.intersection(table.depends)}
+            grew = not more <= reached
+            reached |= more
+        return {tables[oid].root for oid in reached - set(oids)}
+
+    async def _mend(
+        self, published: Published, connection: psycopg.AsyncConnection[tuple[object, ...]]
+    ) -> None:
+        publication = await load_publication(connection, self._publication)
+        statements = mending(published, publication, self._publication, connection.info.server_version)
+        self.problem = None
+        try:
+            for statement in statements:
+                await self._control.execute(statement)
+        except errors.InsufficientPrivilege:
+            sql = "; ".join(statements)
+            what = "No change events" if publication is None else "Some tables give no change events"
+            self.problem = f"{what}: the publication is not as it should be; run as the tables' owner: {sql}"
+            logger.warning("%s", self.problem)
+        except errors.DuplicateObject:
+            pass  # another process made it in this moment
+        self.exists = publication is not None or self.problem is None

@@ -1,0 +1,224 @@
+"""The hub: one for each process. Reads the log once, tells when commits are visible, wakes who is concerned.
+
+What lives here: the visible position, the catalogue's place in the order of events, the sharing of digests,
+joining. What does not: what a socket sends (``reader``), what it may see (``gate``).
+
+The stream runs ahead of visibility: a commit can be received before any snapshot shows it, and with a
+synchronous standby away, long before. So a transaction counts only when a snapshot taken since shows it; then
+whoever hears of it can read it, and policies that look at other tables see its other rows too. Transactions
+received and not yet visible are what a join looks back for: it starts from the visible position, not from the
+log's end, and leaves out what its own snapshot has seen already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import psycopg
+
+from ..core.changes.position import Snapshot
+from ..core.changes.transaction import Transaction
+from ..core.errors import ApiError
+from .catalogue import Catalogue
+from .control import PREFIX, Control
+from .digest import Digest
+from .gate import Gate
+from .log import Log, LogTrimmed
+
+logger = logging.getLogger("aiodata.feed")
+
+_DIGESTS_KEPT = 512
+_POLL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025)
+
+
+class Reader(Protocol):
+    """Somebody who reads visible transactions. ``position`` is theirs; ``asleep`` while there is nothing."""
+
+    position: int
+    asleep: bool
+
+    def wake(self) -> None:
+        """There is something to read from ``position`` on, or the epoch or the catalogue changed."""
+
+
+class Hub:
+    """See the module. ``position``: everything committed up to here is visible, within ``epoch``."""
+
+    def __init__(self, log: Log, control: Control, catalogue: Catalogue, gate: Gate) -> None:
+        self.log = log
+        self.control = control
+        self.catalogue = catalogue
+        self.gate = gate
+        self.epoch = ""
+        self.position = 0
+        self.started = asyncio.Event()
+        self._readers: dict[int, set[Reader]] = {}
+        self._every: set[Reader] = set()
+        self._digests: OrderedDict[int, Digest] = OrderedDict()
+        self._odd: set[int] = set()
+        self._passing: list[tuple[int, asyncio.Future[None]]] = []
+
+    # Reading ------------------------------------------------------------------------------------------
+
+    def subscribe(self, reader: Reader, roots: Iterable[int] | None) -> None:
+        """Wake ``reader`` for changes of these tables, of all for None. Replaces what it had before."""
+        self.unsubscribe(reader)
+        if roots is None:
+            self._every.add(reader)
+        else:
+            for root in roots:
+                self._readers.setdefault(root, set()).add(reader)
+
+    def unsubscribe(self, reader: Reader) -> None:
+        """Wake ``reader`` no more."""
+        self._every.discard(reader)
+        for root in [root for root, readers in self._readers.items() if reader in readers]:
+            self._readers[root].discard(reader)
+            if not self._readers[root]:
+                del self._readers[root]
+
+    def visible(self, position: int) -> Sequence[Transaction]:
+        """The visible transactions after ``position``. Raises LogTrimmed."""
+        found = self.log.after(position)
+        return [t for t in found if t.lsn <= self.position] if self.position < self.log.end else found
+
+    def digest(self, transaction: Transaction) -> Digest:
+        """The transaction as all readers share it."""
+        known = self._digests.get(transaction.lsn)
+        if known is None or known.transaction is not transaction:
+            known = self._digests[transaction.lsn] = Digest(transaction, self.catalogue.published)
+            if len(self._digests) > _DIGESTS_KEPT:
+                self._digests.popitem(last=False)
+        return known
+
+    async def passed(self, lsn: int) -> None:
+        """Wait until everything committed up to ``lsn`` is visible; nudges the stream when it is idle."""
+        if self.position >= lsn:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._passing.append((lsn, waiter))
+        done, _ = await asyncio.wait((waiter,), timeout=0.01)
+        if not done:
+            await self.control.marker("sync")
+            await waiter
+
+    # Running ------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Follow the log until cancelled."""
+        end = 0
+        while True:
+            await self.log.changed(self.epoch, end)
+            try:
+                if self.log.epoch != self.epoch:
+                    await self._begin()
+                end = self.log.end
+                await self._follow(end)
+            except LogTrimmed:
+                logger.warning("the log was trimmed before the hub could read it")
+                await self._begin()
+            except (psycopg.Error, ApiError, OSError) as error:
+                logger.warning("the hub waits: %s", str(error).strip())
+                end = 0
+                await asyncio.sleep(0.2)
+
+    async def _begin(self) -> None:
+        """A new history: nobody's position means anything any more."""
+        epoch, start = self.log.epoch, self.log.start
+        self.catalogue.forget()
+        await self.catalogue.load(start)
+        self.epoch, self.position = epoch, start
+        self._digests.clear()
+        self.started.set()
+        self._wake_all()
+
+    async def _follow(self, end: int) -> None:
+        while pending := self.log.after(self.position):
+            visible = await self._until_visible(pending)
+            await self._notice(visible)
+            self._publish(visible, end if len(visible) == len(pending) else visible[-1].lsn)
+        self._publish((), end)
+
+    async def _until_visible(self, pending: Sequence[Transaction]) -> Sequence[Transaction]:
+        """The transactions up to the first that is invisible; at least one, waited for if need be."""
+        tries = 0
+        while True:
+            snapshot = await self.control.snapshot()
+            count = next((n for n, t in enumerate(pending) if not snapshot.sees(t.xid)), len(pending))
+            if count:
+                return pending[:count]
+            await asyncio.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
+            tries += 1
+
+    async def _notice(self, transactions: Sequence[Transaction]) -> None:
+        """Reload the catalogue where these transactions say that, or show that, definitions changed."""
+        tables = self.catalogue.published.tables
+        for transaction in transactions:
+            marked = any(m.prefix == PREFIX and m.content.startswith(b"ddl") for m in transaction.markers)
+            odd = {
+                oid
+                for oid, relation in transaction.relations.items()
+                if oid not in self._odd and (oid not in tables or not tables[oid].matches(relation))
+            }
+            if marked or odd:
+                self._odd |= odd  # of other schemas, perhaps: asked about once
+                await self.refresh(transaction.lsn)
+                tables = self.catalogue.published.tables
+
+    async def refresh(self, position: int | None = None) -> None:
+        """Look whether definitions or privileges changed; wake everybody if so."""
+        if await self.catalogue.refresh(self.position if position is None else position):
+            self._digests.clear()
+            self._odd.clear()
+            self._wake_all()
+
+    def _publish(self, transactions: Sequence[Transaction], position: int) -> None:
+        self.position = max(self.position, position)
+        for transaction in transactions:
+            concerned: set[Reader] = set()
+            if transaction.relations:
+                concerned.update(self._every)
+                for root in self.digest(transaction).touched:
+                    concerned.update(self._readers.get(root, ()))
+            for reader in concerned:
+                if reader.asleep:
+                    # It had read everything: what came between concerned others.
+                    reader.position = max(reader.position, transaction.previous)
+                    reader.asleep = False
+                    reader.wake()
+        self._release()
+
+    def _release(self) -> None:
+        waiting = [(lsn, waiter) for lsn, waiter in self._passing if lsn > self.position]
+        if len(waiting) < len(self._passing):
+            for lsn, waiter in self._passing:
+                if lsn <= self.position and not waiter.done():
+                    waiter.set_result(None)
+            self._passing = waiting
+
+    def _wake_all(self) -> None:
+        for reader in self._every.union(*self._readers.values()):
+            reader.asleep = False
+            reader.wake()
+
+    async def watch(self, seconds: float) -> None:
+        """Every ``seconds``: compare the catalogue's fingerprint, put a heartbeat into the WAL."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                if self.started.is_set():
+                    await self.refresh()
+                    await self.control.heartbeat()
+            except (psycopg.Error, ApiError, OSError) as error:
+                logger.warning("cannot look for changed definitions: %s", str(error).strip())
+
+    # Joining ------------------------------------------------------------------------------------------
+
+    async def join(self) -> tuple[int, Snapshot, int]:
+        """Where to start reading, the snapshot whose transactions to leave out, and up to where to look."""
+        position = self.position
+        return position, *await self.control.present()

@@ -1,0 +1,205 @@
+"""Reading the hub: what every kind of reader shares, and the reader of ``/state`` version 1.
+
+What lives here: the loop from transaction to transaction, sleeping when there is none, audiences of a viewer.
+What does not: version 2 (``reader2``), and how text reaches a socket (the outlet is the consumer's).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..core.changes.position import Snapshot
+from ..core.changes.published import PublishedTable
+from ..core.changes.transaction import Transaction
+from ..core.errors import ApiError
+from ..core.identity import Identity
+from ..core.state.audience import Audience, Viewer
+from ..core.state.frames import CREATE, DELETE, UPDATE, v1_frame
+from .digest import Digest
+from .gate import DEL, EMPTY, PART, PUT, RESYNC, Seen
+from .hub import Hub
+from .log import LogTrimmed
+
+logger = logging.getLogger("aiodata.feed")
+
+CLOSE_EXPIRED, CLOSE_FORBIDDEN, CLOSE_SLOW, CLOSE_LOST, CLOSE_RESTART = 4401, 4403, 4408, 4410, 1012
+
+
+class Outlet(Protocol):
+    """Where a socket's frames go."""
+
+    async def send(self, text: str, /) -> None:
+        """Send one text frame; waits while the server says so."""
+
+    async def close(self, code: int, reason: str, /) -> None:
+        """Close the socket."""
+
+
+class Closed(Exception):
+    """The socket is to be closed, with a code and a reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class HubReader:
+    """Reads visible transactions one after another. Subclasses say what to do with each."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.position = 0
+        self.asleep = False
+        self.epoch = ""
+        self.version = -1
+        self._until = 0
+        self._snapshot: Snapshot | None = None
+        self._wakened: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """There is something new."""
+        if self._wakened is not None and not self._wakened.done():
+            self._wakened.set_result(None)
+
+    async def sleep(self, seconds: float | None = None) -> None:
+        """Wait until woken, at most ``seconds``."""
+        self._wakened = asyncio.get_running_loop().create_future()
+        await asyncio.wait((self._wakened,), timeout=seconds)
+        self._wakened = None
+
+    async def join(self) -> None:
+        """Begin at the present: what a snapshot taken now sees is left out."""
+        self.position, self._snapshot, self._until = await self.hub.join()
+        self.epoch = self.hub.epoch
+
+    def next(self) -> Transaction | None:
+        """The next transaction to read, None (and asleep) when there is none. Raises LogTrimmed."""
+        for transaction in self.hub.visible(self.position):
+            if not self._seen_before(transaction):
+                return transaction
+            self.position = transaction.lsn
+        self.asleep = True
+        return None
+
+    def _seen_before(self, transaction: Transaction) -> bool:
+        if self._snapshot is None:
+            return False
+        if transaction.lsn > self._until:
+            self._snapshot = None  # what ended after the snapshot was taken cannot be in it
+            return False
+        return self._snapshot.sees(transaction.xid)
+
+
+class V1Reader(HubReader):
+    """A version 1 socket: every change of every table of the first exposed schema its role may see."""
+
+    def __init__(self, hub: Hub, identity: Identity, outlet: Outlet, schema: str) -> None:
+        super().__init__(hub)
+        self.identity = identity
+        self.viewer = Viewer.of(identity)
+        self._outlet = outlet
+        self._schema = schema
+        self._audiences: dict[int, Audience] = {}
+        self._tables: dict[int, PublishedTable] = {}
+
+    async def start(self) -> None:
+        """Begin at the present. Raises ApiError when the role cannot be taken."""
+        await self._look()
+        await self.join()
+
+    async def _look(self) -> None:
+        """Find out which tables the viewer may read."""
+        catalogue = self.hub.catalogue
+        grants = await catalogue.grants(self.viewer.role)
+        self.version = catalogue.version
+        self._audiences.clear()
+        self._tables = {
+            table.oid: table
+            for table in catalogue.published.by_name.values()
+            if table.schema == self._schema and table.obstacle is None
+        }
+        for oid, table in self._tables.items():
+            if grant := grants.readable(table):
+                self._audiences[oid] = Audience(
+                    self.viewer, oid, grant.columns, None, grant.guarded, self.version
+                )
+        self.hub.subscribe(self, self._audiences)
+
+    async def run(self) -> None:
+        """Send changes until the socket is to be closed, then close it."""
+        try:
+            while True:
+                if self.epoch != self.hub.epoch:
+                    raise Closed(CLOSE_RESTART, "the change feed started anew: connect and read again")
+                if self.version != self.hub.catalogue.version:
+                    await self._look()
+                transaction = self.next()
+                if transaction is None:
+                    await self.sleep(self._patience())
+                else:
+                    await self._send(self.hub.digest(transaction))
+                    self.position = transaction.lsn
+        except LogTrimmed:
+            await self._outlet.close(CLOSE_SLOW, "too slow: connect and read again")
+        except Closed as closed:
+            await self._outlet.close(closed.code, closed.reason)
+        except ApiError as error:
+            await self._outlet.close(CLOSE_FORBIDDEN, str(error)[:120])
+        finally:
+            self.hub.unsubscribe(self)
+
+    def _patience(self) -> float | None:
+        """Seconds until the token expires. Raises Closed when it has."""
+        if self.identity.expires is None:
+            return None
+        left = self.identity.expires - time.time()
+        if left <= 0:
+            raise Closed(CLOSE_EXPIRED, "the token has expired")
+        return left
+
+    async def _send(self, digest: Digest) -> None:
+        self._patience()
+        number = 0
+        while True:
+            for text in await self._frames(digest, number):
+                await self._outlet.send(text)
+            if digest.part(number).last:
+                return
+            number += 1
+
+    async def _frames(self, digest: Digest, number: int) -> Sequence[str]:
+        audiences = [a for oid, a in self._audiences.items() if oid in digest.touched]
+        who = ("v1", number, *audiences)
+        frames = digest.encoded(who)
+        if frames is None:
+            frames = await self._encode(digest, number, audiences)
+            digest.keep(who, frames)
+        return frames  # type: ignore[return-value]
+
+    async def _encode(self, digest: Digest, number: int, audiences: Sequence[Audience]) -> Sequence[str]:
+        grants = await self.hub.catalogue.grants(self.viewer.role)
+        found: list[tuple[int, str]] = []
+        for audience in audiences:
+            name = self._tables[audience.table].name
+            for seen in await digest.seen(number, audience, grants, self.hub.gate):
+                if text := _frame(name, seen):
+                    found.append((seen.order, text))
+        found.sort(key=lambda item: item[0])
+        return [text for _, text in found]
+
+
+def _frame(table: str, seen: Seen) -> str | None:
+    if seen.op in (EMPTY, RESYNC):
+        raise Closed(CLOSE_LOST, f"{table} changed in a way version 1 cannot tell: connect and read again")
+    if seen.op == DEL:
+        return v1_frame(DELETE, table, seen.key, seen.row)
+    if seen.op in (PUT, PART):
+        if seen.entered:
+            return v1_frame(CREATE, table, b"[]", seen.row)
+        return v1_frame(UPDATE, table, seen.old_key or seen.key, seen.row)
+    return None

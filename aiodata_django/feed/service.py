@@ -1,0 +1,198 @@
+"""The feed as a service: capture, log, hub and readers put together, started and stopped with the server.
+
+What lives here: the wiring, the one sentence that says why there are no events, and what others may do with
+the feed: attach sockets, follow transactions. What does not: any of the parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from ..conf import Settings
+from ..core.errors import ApiError
+from ..core.identity import Identity
+from ..core.schema import Schema
+from ..db.pool import Pool
+from ..db.replication import FORMATS, ReplicationStream
+from .capture import Capture
+from .catalogue import Catalogue
+from .control import Control
+from .gate import Gate
+from .hub import Hub
+from .log import RingLog
+from .problems import WAITING, problem_of
+from .reader import Outlet, V1Reader
+from .rows import Follower, RowTransaction
+
+logger = logging.getLogger("aiodata.feed")
+
+DEFAULT_SLOT = "aiodata"
+WATCH_SECONDS = 5.0
+
+
+class FeedUnavailable(Exception):
+    """There are no events now; the message says why and what to run."""
+
+
+class Feed:
+    """The change feed of one server process, on one event loop.
+
+    ``conninfo`` needs REPLICATION; ``pool`` runs what is asked under roles; ``schema`` answers the current
+    schema, whose exposed schemas are followed. Nothing here raises because replication is not possible: see
+    :attr:`problem`.
+    """
+
+    def __init__(
+        self, *, conninfo: str, pool: Pool, schema: Callable[[], Schema], settings: Settings
+    ) -> None:
+        self._conninfo = conninfo
+        self._settings = settings
+        self._schema = schema
+        self._slot = settings.feed_slot or DEFAULT_SLOT
+        self.control = Control(conninfo)
+        search_path = ", ".join(
+            '"' + name.replace('"', '""') + '"'
+            for name in dict.fromkeys((*settings.db_schemas, *settings.db_extra_search_path))
+        )
+        self.gate = Gate(pool, search_path)
+        self.catalogue = Catalogue(self.control, self.gate, self._schemas, settings.feed_publication)
+        self._formats = dict(FORMATS)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._problem: str | None = None
+        self.log: RingLog
+        self.hub: Hub
+        self.capture: Capture
+
+    # Life ---------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to follow the database, in the background: returns at once."""
+        loop = asyncio.get_running_loop()
+        self.log = RingLog(clock=loop.time, max_bytes=self._settings.feed_ring_bytes)
+        self.hub = Hub(self.log, self.control, self.catalogue, self.gate)
+        self.capture = Capture(self._open_stream, self.log)
+        self._spawn(self.capture.run(self._prepare))
+        self._spawn(self.hub.run())
+        self._spawn(self.hub.watch(WATCH_SECONDS))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(_tell)
+        self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """End every socket's reader, the session and with it a temporary slot."""
+        tasks = [*self._running, *self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self.control.close()
+
+    async def ready(self, seconds: float = 10.0) -> None:
+        """Wait until events flow. Raises :class:`FeedUnavailable`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.capture.stream is None or not self.hub.started.is_set():
+                    if self.capture.error is not None or self._unpublished:
+                        break
+                    await asyncio.sleep(0.01)
+        if problem := self.problem:
+            raise FeedUnavailable(problem)
+
+    @property
+    def problem(self) -> str | None:
+        """Why there are no events, or not of all tables, and what to run; None when all is well."""
+        if not self._tasks:
+            return "No change events: the feed is not running."
+        if self._unpublished:
+            return self._unpublished
+        if self.capture.stream is not None:
+            return self.catalogue.problem if self.hub.started.is_set() else WAITING
+        if self.capture.error is not None:
+            role = str(conninfo_to_dict(self._conninfo).get("user") or "")
+            return problem_of(self.capture.error, role, self._slot)
+        return WAITING
+
+    @property
+    def _unpublished(self) -> str | None:
+        return None if self.catalogue.exists else self.catalogue.problem
+
+    def _schemas(self) -> Sequence[str]:
+        try:
+            return self._schema().exposed
+        except ApiError:
+            return self._settings.db_schemas
+
+    def _open_stream(self, durable: bool) -> ReplicationStream:
+        return ReplicationStream(
+            self._conninfo,
+            publication=self._settings.feed_publication,
+            slot=self._slot if durable else None,
+            formats=self._formats,
+        )
+
+    async def _prepare(self) -> None:
+        """Before each session: the publication must be there when the slot is made."""
+        self._formats = {**FORMATS, **await self.control.formats()}
+        await self.catalogue.load(self.log.end)
+        if not self.catalogue.exists:
+            raise psycopg.errors.UndefinedObject(self.catalogue.problem or "the publication is missing")
+
+    # For others ---------------------------------------------------------------------------------------
+
+    async def attach(self, identity: Identity, outlet: Outlet) -> V1Reader:
+        """A reader for a version 1 socket: what its identity may see from now on, to be given to :meth:`run`.
+
+        To be called before the socket is accepted, so that what it reads afterwards and what it hears leave
+        no gap. Raises :class:`FeedUnavailable`; ApiError when the role cannot be taken.
+        """
+        await self._usable()
+        reader = V1Reader(self.hub, identity, outlet, self._schemas()[0])
+        try:
+            await reader.start()
+        except psycopg.Error as error:
+            raise FeedUnavailable(f"No change events: {error}") from error
+        return reader
+
+    async def _usable(self) -> None:
+        try:
+            await self.ready()
+        except FeedUnavailable:
+            if self.capture.stream is None or not self.hub.started.is_set():
+                raise  # otherwise only some tables give no events
+
+    def run(self, reader: V1Reader) -> asyncio.Task[None]:
+        """Send to the socket, accepted meanwhile, until it is closed or the task is cancelled."""
+        task = asyncio.create_task(reader.run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(_tell)
+        return task
+
+    async def subscribe_transactions(self) -> AsyncIterator[RowTransaction]:
+        """Every visible transaction from now on, in commit order, with its rows as the server sees them.
+
+        Goes on over lost sessions; a transaction with ``gap`` says that some before it may be missing.
+        """
+        while True:
+            try:
+                await self.ready(60.0)
+                break
+            except FeedUnavailable:
+                await asyncio.sleep(1.0)
+        async for transaction in Follower(self.hub).transactions():
+            yield transaction
+
+
+def _tell(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.error("a task of the feed ended", exc_info=task.exception())
