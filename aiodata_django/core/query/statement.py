@@ -10,6 +10,51 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Row = tuple[bytes | None, ...]
+Value = str | bytes | None
+Convert = Callable[[Value], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter that is filled from the values of a request; ``convert`` is applied to the value first."""
+
+    index: int
+    convert: Convert | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A parameter made of several values; ``convert`` makes one of them."""
+
+    indices: tuple[int, ...]
+    convert: Callable[[Sequence[Value]], Value]
+
+
+Param = str | bytes | Slot | Slots | None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A rendered statement that serves every request of its shape: bind the values and it can run."""
+
+    sql: bytes
+    params: tuple[Param, ...]
+
+    def bind(self, values: Sequence[Value]) -> Query:
+        """The statement with the values of one request in place."""
+        return Query(self.sql, [_bound(param, values) for param in self.params])
+
+
+def _bound(param: Param, values: Sequence[Value]) -> bytes | None:
+    if isinstance(param, Slot):
+        value = values[param.index]
+        if param.convert is not None:
+            value = param.convert(value)
+    elif isinstance(param, Slots):
+        value = param.convert([values[index] for index in param.indices])
+    else:
+        value = param
+    return value.encode() if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,330 @@
+"""The first look at a request: what every request needs, and no more.
+
+What lives here: telling shape from values. The ``key`` of an outline is equal for requests that differ in
+values only, so that one plan can serve them all. What does not: parsing the texts that are shape, which is
+done once for each shape (``interpret``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ..errors import ApiError, RequestError
+from . import grammar, media, querystring
+from .config import QueryConfig
+from .grammar import EmbedPath, Filter, Logic, Operation
+from .payload import Payload, read_payload
+from .preferences import Preferences, parse_prefer
+from .querystring import Parameter, Role
+from .ranges import ALL, LIMIT_ZERO, RowRange, from_limit_offset, parse_integer, parse_range_header
+from .request import Action, Dialect, HttpRequest, PlannedRange
+from .statement import Slot
+from .values import Values, array_literal, set_aside
+
+_LONG_OPERANDS = ("in.", "not.in.", "is.", "not.is.", "not.")
+
+
+class Term(NamedTuple):
+    """A parameter after the first look: its value set aside in ``slot``, or already ``parsed``."""
+
+    parameter: Parameter
+    slot: Slot | None = None
+    parsed: Operation | tuple[EmbedPath, Filter | Logic] | None = None
+    negated: bool = False
+
+
+@dataclass(slots=True)
+class Outline:
+    """A request after the first look. ``key`` is None when its texts cannot be told from its values."""
+
+    dialect: Dialect
+    action: Action
+    headers_only: bool
+    schema: str
+    negotiated: bool
+    target: str
+    terms: list[Term]
+    values: Values
+    keys: tuple[Slot, ...]
+    ranges: tuple[tuple[str, PlannedRange], ...]
+    top_range: RowRange
+    accept: str
+    content_type: media.MediaType
+    preferences: Preferences
+    payload: Payload | None = None
+    payload_slot: Slot | None = None
+    arguments: tuple[tuple[str, Slot], ...] = ()
+    failure: ApiError | None = None
+    key: tuple[object, ...] | None = None
+
+
+_METHODS = {
+    "GET": Action.READ,
+    "HEAD": Action.READ,
+    "POST": Action.CREATE,
+    "PUT": Action.UPSERT,
+    "PATCH": Action.UPDATE,
+    "DELETE": Action.DELETE,
+    "OPTIONS": Action.RELATION_INFO,
+}
+_CALLS = {
+    "GET": Action.CALL_READ,
+    "HEAD": Action.CALL_READ,
+    "POST": Action.CALL,
+    "OPTIONS": Action.ROUTINE_INFO,
+}
+_SCHEMA = {"GET": Action.INSPECT, "HEAD": Action.INSPECT, "OPTIONS": Action.SCHEMA_INFO}
+_CONTENT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+
+
+@dataclass(slots=True)
+class _Resource:
+    action: Action
+    target: str = ""
+    keys: Sequence[str] = field(default_factory=tuple)
+
+
+def _resource(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> _Resource:
+    segments = querystring.split_path(request.path)
+    if dialect is Dialect.REST and segments and not segments[-1]:
+        segments = segments[:-1]
+    if not segments:
+        return _root(request.method, config)
+    if segments[0] == "rpc" and len(segments) == 2:
+        return _Resource(_by_method(_CALLS, request.method, call=True), segments[1])
+    if len(segments) > 1 and dialect is Dialect.REST:
+        raise RequestError(404, "PGRST125", "Invalid path specified in request URL")
+    return _Resource(_by_method(_METHODS, request.method), segments[0], segments[1:])
+
+
+def _root(method: str, config: QueryConfig) -> _Resource:
+    if config.openapi_mode == "disabled":
+        raise RequestError(404, "PGRST126", "Root endpoint metadata is disabled")
+    if config.root_spec is not None:
+        return _Resource(_by_method(_CALLS, method, call=True), config.root_spec.name)
+    return _Resource(_by_method(_SCHEMA, method))
+
+
+def _by_method(actions: dict[str, Action], method: str, *, call: bool = False) -> Action:
+    action = actions.get(method)
+    if action is not None:
+        return action
+    if call:
+        raise RequestError(405, "PGRST101", f"Cannot use the {method} method on RPC")
+    raise RequestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
+
+
+def _schema(request: HttpRequest, config: QueryConfig) -> tuple[str, bool]:
+    header = "content-profile" if request.method in _CONTENT_METHODS else "accept-profile"
+    profile = request.header(header)
+    if profile is None:
+        return config.schemas[0], len(config.schemas) != 1
+    if profile not in config.schemas:
+        raise RequestError(
+            406,
+            "PGRST106",
+            f"Invalid schema: {profile}",
+            hint=f"Only the following schemas are exposed: {', '.join(config.schemas)}",
+        )
+    return profile, True
+
+
+def outline(
+    request: HttpRequest, dialect: Dialect, config: QueryConfig, timezones: frozenset[str] = frozenset()
+) -> Outline:
+    """The first look at a request.
+
+    Raises RequestError for a path, method, schema or range that cannot be; texts that do not parse and bad
+    bodies are kept in ``failure``, because the errors of the query string come before them.
+    """
+    resource = _resource(request, dialect, config)
+    schema, negotiated = _schema(request, config)
+    action = resource.action
+    values = Values()
+    keys = tuple(values.add(key) for key in resource.keys)
+    parameters = querystring.parse_query(request.query) if request.query else []
+    result = Outline(
+        dialect=dialect,
+        action=action,
+        headers_only=request.method == "HEAD",
+        schema=schema,
+        negotiated=negotiated,
+        target=resource.target,
+        terms=[],
+        values=values,
+        keys=keys,
+        ranges=(),
+        top_range=ALL,
+        accept=request.header("accept") or "*/*",
+        content_type=media.parse_media_type(request.header("content-type") or "application/json"),
+        preferences=_preferences(request, config, timezones),
+    )
+    _read_terms(result, parameters)
+    _read_ranges(result, parameters, request, config)
+    _read_body(result, request)
+    if result.failure is None:
+        result.key = _key(result, request.method)
+    return result
+
+
+def _preferences(request: HttpRequest, config: QueryConfig, timezones: frozenset[str]) -> Preferences:
+    given = tuple(value for name, value in request.headers if name == "prefer")
+    return parse_prefer(given, config.tx_allow_override, timezones)
+
+
+def _read_terms(result: Outline, parameters: list[Parameter]) -> None:
+    for parameter in parameters:
+        try:
+            result.terms.append(_term(parameter, result.action, result.values))
+        except ApiError as failure:
+            # Which text fails first is decided where all are parsed in order.
+            result.failure = failure
+            result.terms.append(Term(parameter))
+
+
+def _term(parameter: Parameter, action: Action, values: Values) -> Term:
+    if parameter.role is Role.LOGIC:
+        path, tree = grammar.parse_logic(parameter.name, parameter.value)
+        return Term(parameter, parsed=(path, set_aside(tree, values)))
+    if parameter.role is not Role.FILTER:
+        return Term(parameter)
+    if parameter.split:
+        return Term(parameter, values.add(parameter.value[parameter.split :]))
+    if action is Action.CALL_READ and not parameter.value.startswith(_LONG_OPERANDS):
+        return Term(parameter, values.add(parameter.value))
+    return _long_filter(parameter, values)
+
+
+def _long_filter(parameter: Parameter, values: Values) -> Term:
+    elements = _plain_list(parameter.value)
+    if elements is None:
+        negated, operation = grammar.parse_filter(parameter.value)
+        if operation.operator != "in":
+            return Term(parameter, parsed=operation, negated=negated)
+        elements = operation.elements
+    else:
+        negated = parameter.value.startswith("not.")
+    slot = values.add(array_literal(elements))
+    return Term(parameter, parsed=Operation("in", slot), negated=negated)
+
+
+def _plain_list(text: str) -> tuple[str, ...] | None:
+    """The elements of ``in.(1,2,3)`` where nothing is quoted: long lists need not go through the grammar."""
+    inner = text.removeprefix("not.")
+    if not (inner.startswith("in.(") and inner.endswith(")")) or '"' in inner:
+        return None
+    inner = inner[4:-1]
+    return None if ")" in inner else tuple(inner.split(","))
+
+
+def _read_ranges(
+    result: Outline, parameters: list[Parameter], request: HttpRequest, config: QueryConfig
+) -> None:
+    limits: dict[str, int | None] = {}
+    offsets: dict[str, int | None] = {}
+    for parameter in parameters:
+        if parameter.role is Role.LIMIT:
+            limits[parameter.name] = parse_integer(parameter.value)
+        elif parameter.role is Role.OFFSET:
+            offsets[parameter.name[: -len("offset")] + "limit"] = parse_integer(parameter.value)
+    asked = {name: from_limit_offset(limits.get(name), offsets.get(name)) for name in (limits | offsets)}
+    header = request.header("range") if request.method == "GET" else None
+    if header is None and not asked and config.max_rows is None:
+        return
+    result.top_range = _top_range(asked.get("limit", ALL), header, request.method)
+    if result.action.mutates:
+        return
+    asked["limit"] = result.top_range
+    result.ranges = tuple(
+        (name, _planned(rows.restricted(config.max_rows), result.values))
+        for name, rows in asked.items()
+        if rows != ALL or config.max_rows is not None
+    )
+
+
+def _top_range(limits: RowRange, header: str | None, method: str) -> RowRange:
+    from_header = ALL if header is None else parse_range_header(header)
+    rows = LIMIT_ZERO if limits.is_limit_zero else from_header.intersection(limits)
+    if rows.is_empty and not limits.is_limit_zero:
+        details = (
+            "The lower boundary must be lower than or equal to the upper boundary in the Range header."
+            if from_header.is_empty
+            else "Limit should be greater than or equal to zero."
+        )
+        raise RequestError(416, "PGRST103", "Requested range not satisfiable", details=details)
+    if method == "PUT" and rows != ALL:
+        message = "limit/offset querystring parameters are not allowed for PUT"
+        raise RequestError(400, "PGRST114", message)
+    return rows
+
+
+def _planned(rows: RowRange, values: Values) -> PlannedRange:
+    limit = None if rows.limit is None else values.add(str(rows.limit))
+    return PlannedRange(limit, values.add(str(rows.lower)))
+
+
+def _read_body(result: Outline, request: HttpRequest) -> None:
+    action = result.action
+    if not (action is Action.CALL or (action.mutates and action is not Action.DELETE)):
+        return
+    try:
+        columns = columns_parameter(result) if action is not Action.UPSERT else None
+        result.payload = read_payload(
+            request.body,
+            result.content_type,
+            columns=columns,
+            is_call=action is Action.CALL,
+            uneven_rows=result.dialect is Dialect.QUERY and action is Action.CREATE,
+        )
+    except ApiError as failure:
+        result.failure = result.failure or failure
+        return
+    result.payload_slot = result.values.add(result.payload.body)
+    fields = result.payload.arguments or ()
+    result.arguments = tuple((name, result.values.add(text)) for name, text in fields)
+
+
+def columns_parameter(result: Outline) -> tuple[str, ...] | None:
+    """The columns of ``columns=``, None without it. Raises RequestError."""
+    text = first_value(result.terms, Role.COLUMNS)
+    return None if text is None else grammar.parse_columns(text)
+
+
+def first_value(terms: list[Term], role: Role) -> str | None:
+    """The value of the first parameter in that role."""
+    return next((term.parameter.value for term in terms if term.parameter.role is role), None)
+
+
+def _key(result: Outline, method: str) -> tuple[object, ...]:
+    payload = result.payload
+    return (
+        result.dialect,
+        method,
+        result.action,
+        result.schema,
+        result.target,
+        len(result.keys),
+        tuple([_term_key(term) for term in result.terms]),
+        result.ranges,
+        result.accept,
+        result.content_type,
+        result.preferences,
+        payload and (payload.columns, payload.is_object, payload.uneven, _argument_names(payload)),
+    )
+
+
+def _argument_names(payload: Payload) -> tuple[str, ...] | None:
+    return None if payload.arguments is None else tuple(name for name, _ in payload.arguments)
+
+
+def _term_key(term: Term) -> object:
+    parameter, slot, parsed, negated = term
+    if parsed is not None:
+        return parameter.name, parsed, negated
+    if slot is not None:
+        return parameter.name, parameter.value[: parameter.split]
+    if parameter.role is Role.LIMIT or parameter.role is Role.OFFSET:
+        return parameter.name
+    return parameter.name, parameter.value

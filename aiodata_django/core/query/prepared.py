@@ -1,0 +1,144 @@
+"""A request ready to run: its plan, its statements, and how to fill them for one caller.
+
+What lives here: everything that is the same for all requests of one shape under one role, made once; and
+:class:`PlanCache`, which keeps it. What does not: running it (``pipeline``).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..identity import Identity
+from ..schema import Schema
+from . import statements
+from .config import QueryConfig
+from .interpret import interpret
+from .outline import Outline
+from .plan import Plan
+from .planner import plan
+from .request import Action, HttpRequest
+from .response import inspects_results
+from .statement import Batch, Query, Statement
+
+_ISOLATION = "default_transaction_isolation"
+_CHECK_CONSTRAINTS = Query(b"set constraints all immediate", prepare=False)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A plan with its statements. ``main`` is where the main statement stands in the batch."""
+
+    plan: Plan
+    settings: statements.Settings
+    statement: Statement | None = None
+    count: Statement | None = None
+    before: tuple[Query, ...] = ()
+    begin: bytes | None = None
+    rollback: bool = False
+    inspects: bool = False
+    writes: bool = False
+    main: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.main = 1 + len(self.before)
+
+    def batch(self, outline: Outline, request: HttpRequest, identity: Identity, *, chunk: int = 0) -> Batch:
+        """The transaction of one request."""
+        queries = [self.settings.bind(request, identity), *self.before]
+        if self.statement is not None:
+            queries.append(self.statement.bind(outline.values))
+        if self.count is not None:
+            queries.append(self.count.bind(outline.values))
+        if self.rollback and self.writes:
+            queries.append(_CHECK_CONSTRAINTS)
+        return Batch(
+            queries,
+            scope=identity.role,
+            begin=self.begin,
+            rollback=self.rollback,
+            report_lsn=self.writes and not self.rollback,
+            chunk=chunk,
+        )
+
+
+def prepare(outline: Outline, schema: Schema, config: QueryConfig, role: str) -> Prepared:
+    """Plans and renders. Raises ApiError for what cannot be served."""
+    planned = plan(interpret(outline), schema, config)
+    role_settings = dict(config.roles.get(role, {}))
+    isolation = role_settings.pop(_ISOLATION, None)
+    own = _hoisted(planned, config)
+    isolation = _own_isolation(planned) or isolation
+    has_rows = planned.tree is not None and planned.action is not Action.ROUTINE_INFO
+    count = planned.request.preferences.count
+    guesses = planned.action is Action.READ and planned.media.plan is None
+    return Prepared(
+        plan=planned,
+        settings=statements.Settings.of(planned, config, role_settings, own),
+        statement=statements.render(planned, config) if has_rows else None,
+        count=statements.render_planned_count(planned)
+        if guesses and count in ("planned", "estimated")
+        else None,
+        before=(statements.pre_request(config.pre_request),) if config.pre_request else (),
+        begin=_begin(isolation, read_only=planned.read_only),
+        rollback=_rolls_back(planned, config),
+        inspects=inspects_results(planned),
+        writes=not planned.read_only and planned.media.plan is None,
+    )
+
+
+def _hoisted(planned: Plan, config: QueryConfig) -> Mapping[str, str]:
+    """The settings of the function called that must hold from the start of the transaction."""
+    if planned.call is None:
+        return {}
+    kept = (pair for pair in planned.call.routine.settings if pair[0] in config.hoisted_settings)
+    return {name: value for name, value in kept if name != _ISOLATION}
+
+
+def _own_isolation(planned: Plan) -> str | None:
+    return None if planned.call is None else dict(planned.call.routine.settings).get(_ISOLATION)
+
+
+def _begin(isolation: str | None, *, read_only: bool) -> bytes | None:
+    """An explicit BEGIN where the isolation level asks for one: it must be known before any statement."""
+    if isolation is None or isolation.lower() == "read committed":
+        return None
+    if isolation.lower() not in ("repeatable read", "serializable"):
+        return None
+    mode = " read only" if read_only else ""
+    return f"begin isolation level {isolation.lower()}{mode}".encode()
+
+
+def _rolls_back(planned: Plan, config: QueryConfig) -> bool:
+    wanted = planned.request.preferences.transaction
+    return wanted == "rollback" or (config.tx_rollback_all and wanted != "commit")
+
+
+class PlanCache:
+    """Plans by shape and role, the least recently used given up first; empty again for another schema."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self._size = size
+        self._schema: Schema | None = None
+        self._plans: OrderedDict[object, Prepared] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def get(self, outline: Outline, schema: Schema, config: QueryConfig, role: str) -> Prepared:
+        """The plan for a request of this shape under this role, made if need be. Raises ApiError."""
+        if schema is not self._schema:
+            self._plans.clear()
+            self._schema = schema
+        if outline.key is None:
+            return prepare(outline, schema, config, role)
+        key = (role, outline.key)
+        known = self._plans.get(key)
+        if known is not None:
+            self._plans.move_to_end(key)
+            return known
+        made = self._plans[key] = prepare(outline, schema, config, role)
+        if len(self._plans) > self._size:
+            self._plans.popitem(last=False)
+        return made

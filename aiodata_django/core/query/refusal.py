@@ -1,0 +1,92 @@
+"""Answers to requests that failed: PostgREST's body, status and headers.
+
+What lives here: what an error of PostgreSQL means to HTTP, and errors that functions raise on purpose.
+
+Sources: https://docs.postgrest.org/en/v16/references/errors.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ApiError, DatabaseError, InternalError, sqlstate_status
+from .response import JSON_TYPE, Response
+
+
+def refuse(error: ApiError, *, authenticated: bool) -> Response:
+    """The answer to a request that failed: PostgREST's body, status and headers."""
+    status, headers, reason = error.status, list(error.headers), None
+    if isinstance(error, DatabaseError):
+        error, status, reason = _database_error(error, authenticated)
+        headers = list(error.headers)
+        if status == 401 and not headers:
+            headers = [("WWW-Authenticate", "Bearer")]
+    body = error.body()
+    base = [("Content-Length", str(len(body))), ("Proxy-Status", f"PostgREST; error={error.code}"), JSON_TYPE]
+    names = {name.lower() for name, _ in headers}
+    return Response(status, [h for h in base if h[0].lower() not in names] + headers, body, reason)
+
+
+def _database_error(error: DatabaseError, authenticated: bool) -> tuple[ApiError, int, str | None]:
+    code, message = error.code, error.message
+    if code == "PGRST":
+        return _raised(error)
+    if code.startswith("PT") and code[2:].isdigit():
+        return error, int(code[2:]), message
+    if code.startswith("PT"):
+        return error, 500, None
+    return error, _status(code, message, authenticated), None
+
+
+def _status(code: str, message: str, authenticated: bool) -> int:
+    if code == "21000":
+        return 400 if message.endswith("requires a WHERE clause") else 500
+    if code == "22023" and message.startswith("role") and message.endswith("does not exist"):
+        return 401
+    if code == "42883" and message.startswith("function xmlagg("):
+        return 406
+    return sqlstate_status(code, authenticated=authenticated)
+
+
+def _raised(error: DatabaseError) -> tuple[ApiError, int, str | None]:
+    """``RAISE SQLSTATE 'PGRST'``: the function says everything itself."""
+    shape = "'code', 'message' and optional keys: 'details', 'hint'"
+    message = _object(error.message, ("code", "message"))
+    if message is None:
+        return _unparsable(f"Invalid JSON value for MESSAGE: '{error.message}'", "MESSAGE", shape)
+    shape = "'status', 'headers' and optional key: 'status_text'"
+    if error.details is None:
+        return _unparsable("DETAIL is missing in the RAISE statement", "DETAIL", shape)
+    detail = _object(str(error.details), ("status", "headers"))
+    if detail is None or not isinstance(detail["headers"], dict):
+        return _unparsable(f"Invalid JSON value for DETAIL: '{error.details}'", "DETAIL", shape)
+    raised = ApiError(
+        int(detail["status"]),
+        str(message["code"]),
+        str(message["message"]),
+        details=message.get("details"),
+        hint=message.get("hint"),
+        headers=[(str(name), str(value)) for name, value in detail["headers"].items()],
+    )
+    return raised, raised.status, detail.get("status_text")
+
+
+def _object(text: str, keys: Sequence[str]) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and all(key in value for key in keys) else None
+
+
+def _unparsable(details: str, part: str, keys: str) -> tuple[ApiError, int, str | None]:
+    error = InternalError(
+        500,
+        "PGRST121",
+        "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error",
+        details=details,
+        hint=f"{part} must be a JSON object with obligatory keys: {keys}.",
+    )
+    return error, 500, None

@@ -1,0 +1,381 @@
+"""Answers: status, headers and body from a plan and what the database said.
+
+What lives here: pure functions from results to a :class:`Response`, and whether results stand at all
+(:func:`verdict`). What does not: sending.
+
+Sources: https://docs.postgrest.org/en/v16/references/api/pagination_count.html,
+https://docs.postgrest.org/en/v16/references/transactions.html#response-headers
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import quote
+
+from ..errors import ApiError, Header, RequestError
+from . import querystring
+from .config import QueryConfig
+from .plan import Insert, Plan
+from .preferences import Preferences
+from .ranges import RowRange, content_range, range_status
+from .request import Action, HttpRequest
+from .statement import Rows
+
+VARY = ("Vary", "Accept, Prefer, Range")
+JSON_TYPE = ("Content-Type", "application/json; charset=utf-8")
+
+
+@dataclass(slots=True)
+class Response:
+    """What is sent. A body that is an iterator is streamed, without Content-Length."""
+
+    status: int
+    headers: list[Header]
+    body: bytes | AsyncIterator[bytes] = b""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The one row of the main statement, decoded. ``total`` is None when nobody counted."""
+
+    page_total: int = 0
+    total: int | None = None
+    location: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    headers: bytes | None = None
+    status: bytes | None = None
+    inserted: int | None = None
+
+
+class Context(NamedTuple):
+    """What of the request an answer depends on beside the plan."""
+
+    request: HttpRequest
+    top_range: RowRange
+    config: QueryConfig
+
+
+def decode(rows: Rows, *, called: bool = False) -> Outcome:
+    """The outcome of the main statement. A trigger or rule may leave no row at all."""
+    if not rows.rows:
+        return Outcome(total=0 if called else None)
+    total, page_total, location, body, headers, status, inserted = rows.rows[0]
+    return Outcome(
+        page_total=int(page_total or 0),
+        total=None if total is None else int(total),
+        location=tuple((k, v) for k, v in json.loads(location)) if location else (),
+        body=body or b"",
+        headers=headers,
+        status=status,
+        inserted=None if inserted is None else int(inserted),
+    )
+
+
+# ---------------------------------------------------------------- whether results stand
+
+
+def inspects_results(plan: Plan) -> bool:
+    """Whether the results decide if the transaction may commit."""
+    if plan.media.plan is not None:
+        return False
+    preferences = plan.request.preferences
+    limited = preferences.strict and preferences.max_affected is not None
+    return (
+        (plan.media.is_object and plan.action is not Action.UPSERT)
+        or plan.action is Action.UPSERT
+        or (limited and plan.action in (Action.UPDATE, Action.DELETE, Action.CALL, Action.CALL_READ))
+    )
+
+
+def objection(plan: Plan, outcome: Outcome) -> ApiError | None:
+    """Why the results must not stand, None when they may."""
+    if plan.action is Action.UPSERT:
+        if outcome.page_total == 1:
+            return None
+        message = "Payload values do not match URL in primary key column(s)"
+        return RequestError(400, "PGRST115", message)
+    if plan.media.is_object and outcome.page_total != 1:
+        return RequestError(
+            406,
+            "PGRST116",
+            "Cannot coerce the result to a single JSON object",
+            details=f"The result contains {outcome.page_total} rows",
+        )
+    return _too_many_affected(plan, outcome)
+
+
+def _too_many_affected(plan: Plan, outcome: Outcome) -> ApiError | None:
+    preferences = plan.request.preferences
+    limit = preferences.max_affected
+    applies = plan.action in (Action.UPDATE, Action.DELETE) or plan.call is not None
+    if not preferences.strict or limit is None or not applies or outcome.page_total <= limit:
+        return None
+    return RequestError(
+        400,
+        "PGRST124",
+        "Query result exceeds max-affected preference constraint",
+        details=f"The query affects {outcome.page_total} rows",
+    )
+
+
+def planned_total(rows: Rows) -> int | None:
+    """The planner's guess from an ``EXPLAIN (FORMAT JSON)``."""
+    try:
+        return int(json.loads(rows.rows[0][0] or b"null")[0]["Plan"]["Plan Rows"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
+def with_guess(outcome: Outcome, plan: Plan, guess: int | None, config: QueryConfig) -> Outcome:
+    """The outcome with the total that ``count=planned`` or ``count=estimated`` tells."""
+    total = outcome.total
+    if plan.request.preferences.count == "planned":
+        total = guess
+    elif total is not None and config.max_rows is not None and total > config.max_rows:
+        total = max(total, guess or 0)
+    return Outcome(
+        outcome.page_total,
+        total,
+        outcome.location,
+        outcome.body,
+        outcome.headers,
+        outcome.status,
+        outcome.inserted,
+    )
+
+
+# ---------------------------------------------------------------- answers
+
+
+@dataclass(slots=True)
+class _Draft:
+    status: int
+    headers: list[Header] = field(default_factory=list)
+    body: bytes = b""
+
+
+def respond(plan: Plan, outcome: Outcome, context: Context) -> Response:
+    """The answer to a request whose results stand. Raises RequestError for bad ``response.*`` settings."""
+    if plan.media.plan is not None:
+        draft = _Draft(200, [_length(outcome.body), *_content_type(plan)], outcome.body)
+        return Response(draft.status, draft.headers, draft.body)
+    answer = {
+        Action.READ: _read,
+        Action.CREATE: _created,
+        Action.UPDATE: _updated,
+        Action.UPSERT: _upserted,
+        Action.DELETE: _deleted,
+        Action.CALL: _called,
+        Action.CALL_READ: _called,
+    }[plan.action]
+    draft = answer(plan, outcome, context)
+    status = _overridden_status(outcome.status) or draft.status
+    return Response(status, _overridden(draft.headers, outcome.headers), draft.body)
+
+
+def _length(body: bytes) -> Header:
+    return "Content-Length", str(len(body))
+
+
+def _content_type(plan: Plan) -> list[Header]:
+    headers = [("Content-Type", plan.media.content_type)]
+    if plan.request.negotiated:
+        headers.append(("Content-Profile", plan.request.schema))
+    return headers
+
+
+def _applied(plan: Plan, **without: None) -> list[Header]:
+    """Preference-Applied, of the preferences that mean something for this kind of request."""
+    given = plan.request.preferences
+    kept = Preferences(
+        resolution=given.resolution if "resolution" not in without else None,
+        representation=given.representation if "representation" not in without else None,
+        count=given.count,
+        transaction=given.transaction,
+        missing=given.missing if "missing" not in without else None,
+        handling=given.handling,
+        timezone=given.timezone,
+        max_affected=given.max_affected if "max_affected" not in without else None,
+    )
+    applied = kept.applied()
+    return [("Preference-Applied", applied)] if applied else []
+
+
+def _counted(plan: Plan, outcome: Outcome) -> int | None:
+    return outcome.page_total if plan.request.preferences.count in ("exact", "estimated") else None
+
+
+def _page(outcome: Outcome, rows: RowRange) -> tuple[int, str]:
+    upper = rows.lower + outcome.page_total - 1
+    return (
+        range_status(rows.lower, upper, outcome.total),
+        content_range(rows.lower, upper, outcome.total),
+    )
+
+
+def out_of_bounds(rows: RowRange, total: int | None) -> RequestError:
+    """416: the offset is past the last row."""
+    details = f"An offset of {rows.lower} was requested, but there are only {total or 0} rows."
+    return RequestError(416, "PGRST103", "Requested range not satisfiable", details=details)
+
+
+def content_location(request: HttpRequest, target: str) -> str:
+    """The canonical address of what is read."""
+    query = querystring.canonical(request.query) if request.query else ""
+    return f"/{target}?{query}" if query else f"/{target}"
+
+
+def _read(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
+    status, shown = _page(outcome, context.top_range)
+    content = out_of_bounds(context.top_range, outcome.total).body() if status == 416 else outcome.body
+    body = b"" if plan.request.headers_only else content
+    headers: list[Header] = [
+        ("Content-Range", shown),
+        ("Content-Location", content_location(context.request, plan.request.target)),
+    ]
+    if not plan.request.headers_only:
+        headers.append(_length(body))
+    headers += _content_type(plan)
+    headers += _applied(plan, resolution=None, representation=None, missing=None, max_affected=None)
+    return _Draft(status, headers, body)
+
+
+def _created(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
+    request = plan.request
+    full = request.representation
+    headers: list[Header] = [_length(outcome.body if full else b"")]
+    if outcome.location:
+        pairs = "&".join(f"{quote(k, safe='')}={_quoted(v)}" for k, v in outcome.location)
+        headers.append(("Location", f"/{request.target}?{pairs}"))
+    headers.append(("Content-Range", content_range(1, 0, _counted(plan, outcome))))
+    headers += _applied_to_insert(plan)
+    if full:
+        headers += _content_type(plan)
+    merged = request.preferences.resolution == "merge-duplicates"
+    status = 200 if merged and outcome.inserted is not None and outcome.inserted <= 0 else 201
+    return _Draft(status, headers, outcome.body if full else b"")
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="-_.~")
+
+
+def _applied_to_insert(plan: Plan) -> list[Header]:
+    mutation = plan.mutation
+    no_key = isinstance(mutation, Insert) and not mutation.primary_key
+    if no_key and plan.request.on_conflict is None:
+        return _applied(plan, resolution=None, max_affected=None)
+    return _applied(plan, max_affected=None)
+
+
+def _updated(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
+    shown = content_range(0, outcome.page_total - 1, _counted(plan, outcome))
+    headers = [("Content-Range", shown), *_applied(plan, resolution=None)]
+    return _represented(plan, outcome, headers)
+
+
+def _deleted(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
+    shown = content_range(1, 0, _counted(plan, outcome))
+    headers = [("Content-Range", shown), *_applied(plan, resolution=None, missing=None)]
+    return _represented(plan, outcome, headers)
+
+
+def _represented(plan: Plan, outcome: Outcome, headers: list[Header], status: int = 200) -> _Draft:
+    if not plan.request.representation:
+        return _Draft(204, headers)
+    return _Draft(status, [*headers, _length(outcome.body), *_content_type(plan)], outcome.body)
+
+
+def _upserted(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
+    headers = _applied(plan, resolution=None, missing=None, max_affected=None)
+    status = 201 if outcome.inserted is not None and outcome.inserted > 0 else 200
+    return _represented(plan, outcome, headers, status)
+
+
+def _called(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
+    assert plan.call is not None
+    status, shown = _page(outcome, context.top_range)
+    applied = _applied(plan, resolution=None, representation=None, missing=None)
+    headers: list[Header] = [("Content-Range", shown), *applied]
+    if plan.call.routine.returns.is_void:
+        return _Draft(204, headers)
+    content = out_of_bounds(context.top_range, outcome.total).body() if status == 416 else outcome.body
+    if plan.request.headers_only:
+        return _Draft(status, [*headers, *_content_type(plan)])
+    return _Draft(status, [*headers, _length(content), *_content_type(plan)], content)
+
+
+# ---------------------------------------------------------------- OPTIONS
+
+
+def respond_info(plan: Plan) -> Response:
+    """The answer to OPTIONS: which methods can be used."""
+    headers = [("Content-Length", "0"), ("Access-Control-Allow-Origin", "*"), ("Allow", _allowed(plan))]
+    return Response(200, headers)
+
+
+def _allowed(plan: Plan) -> str:
+    if plan.action is Action.SCHEMA_INFO:
+        return "OPTIONS,GET,HEAD"
+    if plan.call is not None:
+        return "OPTIONS,POST" if plan.call.routine.volatility == "v" else "OPTIONS,GET,HEAD,POST"
+    relation = plan.relation
+    assert relation is not None
+    methods = ["OPTIONS,GET,HEAD"]
+    methods += ["POST"] if relation.insertable else []
+    methods += ["PUT"] if relation.insertable and relation.updatable and relation.primary_key else []
+    methods += ["PATCH"] if relation.updatable else []
+    methods += ["DELETE"] if relation.deletable else []
+    return ",".join(methods)
+
+
+# ---------------------------------------------------------------- response.headers, response.status
+
+
+def _overridden_status(text: bytes | None) -> int | None:
+    if text is None:
+        return None
+    match = re.match(rb"[0-9]+", text)
+    if match is None:
+        raise RequestError(500, "PGRST112", "response.status guc must be a valid status code")
+    return int(match[0])
+
+
+def _overridden(headers: Sequence[Header], text: bytes | None) -> list[Header]:
+    """The headers with those a function set: they replace ours of the same name."""
+    if text is None:
+        return list(headers)
+    own = _header_list(text)
+    names = {name.lower() for name, _ in own}
+    return [*(header for header in headers if header[0].lower() not in names), *own]
+
+
+def _header_list(text: bytes) -> list[Header]:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    valid = isinstance(given, list) and all(
+        isinstance(item, dict) and len(item) == 1 and all(isinstance(v, str) for v in item.values())
+        for item in given
+    )
+    if not valid:
+        shape = "a JSON array composed of objects with a single key and a string value"
+        raise RequestError(500, "PGRST111", f"response.headers guc must be {shape}")
+    return [(str(name), str(value)) for item in given for name, value in item.items()]
+
+
+def legacy_warning(names: Sequence[tuple[str, str]]) -> Header:
+    """The Warning that an embed was called by its relation's name though it has an alias."""
+    changes = ", ".join(f"`{name}` to `{alias}`" for name, alias in names)
+    text = (
+        "Embedded resource was referenced by relation name even though it has an alias. This is deprecated"
+        f" and will stop working in a future release. Update {changes} in query string filters, orders or"
+        " limits."
+    )
+    return "Warning", f'299 PostgRESTv16 "{text}"'

@@ -1,0 +1,44 @@
+"""The values of a request, set aside from its shape.
+
+What lives here: the list that slots point into, and taking the operands out of a parsed tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .grammar import Filter, Logic, Operation
+from .statement import Slot
+
+
+class Values(list[str | bytes | None]):
+    """The values of one request, in the order in which they were set aside."""
+
+    def add(self, value: str | bytes | None) -> Slot:
+        """Keeps a value and says where."""
+        self.append(value)
+        return Slot(len(self) - 1)
+
+
+def array_literal(elements: Sequence[str]) -> str:
+    """A PostgreSQL array literal of texts; one empty text, which ``in.()`` parses to, is no element."""
+    if list(elements) == [""]:
+        return "{}"
+    quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in elements)
+    return "{" + ",".join(quoted) + "}"
+
+
+def set_aside(tree: Filter | Logic, values: Values) -> Filter | Logic:
+    """The tree with every operand in a slot; ``is`` has none, its keyword belongs to the shape."""
+    if isinstance(tree, Logic):
+        return Logic(tree.operator, tuple(set_aside(child, values) for child in tree.children), tree.negated)
+    operation = tree.operation
+    if operation.operator == "is":
+        return tree
+    if operation.operator == "in":
+        slotted = Operation("in", values.add(array_literal(operation.elements)))
+    else:
+        assert isinstance(operation.operand, str)
+        slot = values.add(operation.operand)
+        slotted = Operation(operation.operator, slot, operation.quantifier, operation.language)
+    return Filter(tree.field, slotted, tree.negated)

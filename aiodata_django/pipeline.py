@@ -1,0 +1,204 @@
+"""From a request to its answer: authenticate, outline, plan, run, respond.
+
+What lives here: the order of the stages, and the one place where they meet the database. What does not: any
+of the stages (``core.query``), HTTP itself (``asgi``, ``views``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from .auth import Authenticator
+from .conf import Settings
+from .core.errors import ApiError, Header, InternalError
+from .core.identity import Identity
+from .core.query import cors, response
+from .core.query.describe import description, readable_columns
+from .core.query.outline import Outline, outline
+from .core.query.prepared import PlanCache, Prepared
+from .core.query.refusal import refuse
+from .core.query.request import Action, Dialect, HttpRequest
+from .core.query.response import Context, Outcome, Response
+from .core.query.statement import Batch, Rows
+from .core.query.statements import set_config
+from .core.schema import Schema
+from .db.pool import Pool
+from .observe import Trouble, observe
+
+LSN_HEADER = "Aiodata-LSN"
+"""The position behind what a write committed: ``client.synced(lsn)`` waits for it."""
+
+
+class Timing:
+    """How long each stage took, for Server-Timing. Times in milliseconds."""
+
+    __slots__ = ("_last", "_stages")
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._stages: list[tuple[str, float]] = []
+
+    def stage(self, name: str) -> None:
+        """The stage of that name ends here."""
+        now = time.perf_counter()
+        self._stages.append((name, (now - self._last) * 1000))
+        self._last = now
+
+    def header(self) -> Header:
+        """Source: https://www.w3.org/TR/server-timing/"""
+        return "Server-Timing", ", ".join(f"{name};dur={spent:.1f}" for name, spent in self._stages)
+
+
+class Pipeline:
+    """Answers requests. One for each set of settings; the schema is asked for anew by each request."""
+
+    def __init__(
+        self, *, settings: Settings, pool: Pool, schema: Callable[[], Schema], authenticator: Authenticator
+    ) -> None:
+        self._settings = settings
+        self._config = settings.query
+        self._pool = pool
+        self._schema = schema
+        self._authenticator = authenticator
+        self._plans = PlanCache()
+
+    async def respond(self, request: HttpRequest, dialect: Dialect) -> Response:
+        """The answer to a request; errors are answers too."""
+        origins = self._settings.server_cors_allowed_origins
+        asked = cors.preflight(request, origins)
+        if asked is not None:
+            return asked
+        answer = await self._respond(request, dialect)
+        if request.header("origin") is not None:
+            known = {name for name, _ in answer.headers}
+            answer.headers += [h for h in cors.headers(request, origins) if h[0] not in known]
+        return answer
+
+    async def _respond(self, request: HttpRequest, dialect: Dialect) -> Response:
+        timing = Timing()
+        authenticated = False
+        try:
+            identity = self._authenticator.authenticate(request.header("authorization"), time.time())
+            authenticated = identity.role != self._config.anon_role
+            timing.stage("jwt")
+            answer = await self._answer(request, dialect, identity, timing)
+        except ApiError as error:
+            answer = refuse(error, authenticated=authenticated)
+        except Exception as fault:
+            # A fault of ours is told to the log in full, and to the client not at all.
+            observe(Trouble(f"internal error while answering {request.method} {request.path}: {fault!r}"))
+            answer = refuse(_fault(), authenticated=authenticated)
+            raise
+        self._finish(request, answer, timing)
+        return answer
+
+    def _finish(self, request: HttpRequest, answer: Response, timing: Timing) -> None:
+        settings = self._settings
+        if settings.server_timing_enabled and answer.status < 400:
+            timing.stage("response")
+            answer.headers.append(timing.header())
+        if settings.server_trace_header is not None:
+            trace = request.header(settings.server_trace_header.lower())
+            answer.headers.insert(0, (settings.server_trace_header, trace or ""))
+
+    async def _answer(
+        self, request: HttpRequest, dialect: Dialect, identity: Identity, timing: Timing
+    ) -> Response:
+        schema = self._schema()
+        looked = outline(request, dialect, self._config, schema.timezones)
+        timing.stage("parse")
+        prepared = self._plans.get(looked, schema, self._config, identity.role)
+        timing.stage("plan")
+        if prepared.plan.action is Action.INSPECT:
+            return await self._inspect(request, prepared, identity, schema)
+        if prepared.statement is None:
+            return response.respond_info(prepared.plan)
+        outcome, lsn = await self._run(request, looked, prepared, identity)
+        timing.stage("transaction")
+        context = Context(request, looked.top_range, self._config)
+        answer = response.respond(prepared.plan, outcome, context)
+        answer.headers += self._told(prepared, answer, lsn)
+        return answer
+
+    def _told(self, prepared: Prepared, answer: Response, lsn: str | None) -> list[Header]:
+        headers: list[Header] = []
+        if lsn is not None:
+            headers.append((LSN_HEADER, lsn))
+        names = prepared.plan.legacy_names
+        if names and self._config.legacy_target_names:
+            headers.append(response.legacy_warning(names))
+        if not any(name.lower() == "vary" for name, _ in answer.headers):
+            headers.append(response.VARY)
+        return headers
+
+    async def _run(
+        self, request: HttpRequest, looked: Outline, prepared: Prepared, identity: Identity
+    ) -> tuple[Outcome, str | None]:
+        """The outcome of the request's transaction. Raises ApiError, also for results that must not stand."""
+        plan = prepared.plan
+        batch = prepared.batch(looked, request, identity)
+        outcomes: list[Outcome] = []
+
+        def stands(results: Sequence[Rows]) -> bool:
+            outcomes.append(self._decoded(prepared, results))
+            objection = response.objection(plan, outcomes[0])
+            if objection is not None:
+                raise objection
+            return True
+
+        if prepared.inspects and prepared.writes and not prepared.rollback:
+            result = await self._pool.run(replace(batch, verdict=stands))
+        else:
+            result = await self._pool.run(batch)
+            if prepared.inspects:
+                stands(result.results)
+            else:
+                outcomes.append(self._decoded(prepared, result.results))
+        return outcomes[0], result.lsn
+
+    def _decoded(self, prepared: Prepared, results: Sequence[Rows]) -> Outcome:
+        rows = results[prepared.main]
+        if prepared.plan.media.plan is not None:
+            return Outcome(body=b"".join((row[0] or b"") + b"\n" for row in rows.rows))
+        outcome = response.decode(rows, called=prepared.plan.call is not None)
+        if prepared.count is None:
+            return outcome
+        guess = response.planned_total(results[prepared.main + 1])
+        return response.with_guess(outcome, prepared.plan, guess, self._config)
+
+    async def _inspect(
+        self, request: HttpRequest, prepared: Prepared, identity: Identity, schema: Schema
+    ) -> Response:
+        """The root: an OpenAPI document of what the role may use."""
+        from .core.query import openapi
+
+        plan = prepared.plan
+        queries = openapi.queries(plan.request.schema, self._config)
+        settings = prepared.settings.bind(request, identity)
+        result = await self._pool.run(Batch([settings, *queries], scope=identity.role))
+        body = openapi.document(schema, plan.request.schema, result.results[1:], self._config)
+        headers: list[Header] = [("Content-Type", plan.media.content_type)]
+        if plan.request.negotiated:
+            headers.append(("Content-Profile", plan.request.schema))
+        if plan.request.headers_only:
+            return Response(200, [*headers, response.VARY])
+        return Response(200, [("Content-Length", str(len(body))), *headers, response.VARY], body)
+
+    async def describe(self, authorization: str | None) -> Response:
+        """``GET /``: the tables and columns that the caller may read."""
+        try:
+            identity = self._authenticator.authenticate(authorization, time.time())
+            schema = self._schema()
+            exposed = self._config.schemas[0]
+            who = set_config([("role", identity.role), ("request.jwt.claims", identity.claims_json)])
+            result = await self._pool.run(Batch([who, readable_columns(exposed)], scope=identity.role))
+        except ApiError as error:
+            return refuse(error, authenticated=False)
+        body = description(schema, exposed, result.results[1])
+        return Response(200, [("Content-Length", str(len(body))), ("Content-Type", "application/json")], body)
+
+
+def _fault() -> InternalError:
+    return InternalError(500, "PGRSTX00", "Internal server error")
