@@ -17,11 +17,11 @@ from typing import Literal
 
 from ..core.state.cache import Cache, Event, TableCache
 from ..core.state.entry import decode
-from . import frames
 from .backoff import Backoff
 from .conditions import quoted_columns
 from .description import Description, descriptions
 from .error import Error, Unreachable
+from .frames import MessageReader
 from .inbox import Inbox
 from .origin import Origin
 from .table import Table, Tables, replace_tables
@@ -58,6 +58,7 @@ class Follower:
         self._new_table = new_table
         self._tell = tell
         self._cache = Cache(())
+        self._reader = MessageReader(self._cache)
         self.state: State = "connecting"
         self.synced = False  # once the copy has been complete
         self.live = asyncio.Event()
@@ -108,7 +109,7 @@ class Follower:
     async def _hear(self, messages: Iterable[str]) -> None:
         events: list[Event] = []
         for message in messages:
-            for change in frames.changes(message):
+            for change in self._reader.changes(message):
                 events.extend(self._cache.apply(change))
         await self._tell_all(events)
 
@@ -127,8 +128,9 @@ class Follower:
         described = descriptions(decode((await self._origin.request("GET", "/")).body))
         fresh = Cache(self._blank(description) for description in described if description.key)
         problems = await self._fill_all(fresh)
+        reader = MessageReader(fresh)
         for message in inbox.waiting():
-            for change in frames.changes(message):
+            for change in reader.changes(message):
                 fresh.apply(change)
         events = await self._differences(fresh) if self.synced else []
         self._publish(described, fresh, problems)
@@ -194,6 +196,7 @@ class Follower:
 
     def _publish(self, described: Iterable[Description], fresh: Cache, problems: Mapping[str, Error]) -> None:
         self._cache = fresh
+        self._reader = MessageReader(fresh)
         tables = {}
         for description in described:
             name = description.name

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodata_django.client.backoff import FIRST, LONGEST, Backoff
-from aiodata_django.client.frames import changes
-from aiodata_django.core.state.cache import Put, Remove, TableCache
+from aiodata_django.client.frames import MessageReader
+from aiodata_django.core.state.cache import Cache, Put, Remove, TableCache
+
+changes = MessageReader(Cache([TableCache("pets", [("id", "int4"), ("note", "text")], ["id"])])).changes
 
 
 def test_each_method_is_a_change():
@@ -23,9 +25,16 @@ def test_each_method_is_a_change():
 
 def test_the_rows_are_those_of_the_table():
     table = TableCache("pets", [("id", "int4"), ("price", "numeric")], ["id"])
-    for change in changes('["POST","pets",[],[{"id":1,"price":1.50}]]'):
-        table.apply(change)
-    assert table.get(1)[0].price == Decimal("1.50")
+    cache = Cache([table])
+    for text in ('["POST","pets",[],[{"id":1,"price":1.50}]]', '["POST","pets",[],[{"id":2,"price":"odd"}]]'):
+        for change in MessageReader(cache).changes(text):
+            cache.apply(change)
+    assert [row.price for row in table] == [Decimal("1.50"), "odd"]
+
+
+def test_a_table_s_name_may_hold_quotes():
+    (change,) = changes(r'["POST","a\"b",[],[{"id":1}]]')
+    assert change.table == 'a"b'
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '["PUT","pets",[],[]]', '["POST","pets",[]]'])

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
-from msgspec import Raw, structs
+from msgspec import Raw, Struct, structs
 
 from .entry import Entry, EntryType, RowReader, asdict, is_scalar, is_text, same
 from .keyindex import Key, KeyIndex
@@ -34,8 +34,7 @@ class Event(NamedTuple):
     entries: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(Struct, frozen=True, gc=False):
     """A row as it is now. ``old_key`` is the key it had before, where that is known."""
 
     table: str
@@ -43,8 +42,7 @@ class Put:
     old_key: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(Struct, frozen=True, gc=False):
     """Some columns of the row with this key; the others are as they were."""
 
     table: str
@@ -52,16 +50,14 @@ class Patch:
     values: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Struct, frozen=True, gc=False):
     """The row with this key is gone."""
 
     table: str
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(Struct, frozen=True, gc=False):
     """All rows of the table are gone."""
 
     table: str
@@ -95,6 +91,7 @@ class TableCache:
         self.name = name
         self.key = tuple(key)
         self.rows = EntryType(columns)
+        self._entry = self.rows.make
         self._types = dict(columns)
         self._index = self._new_index()
         self._interned = _Interned(self.rows) if intern else None
@@ -126,7 +123,7 @@ class TableCache:
     def blank(self) -> TableCache:
         """An empty copy of the same table, to be filled beside this one and adopted."""
         fresh = TableCache(self.name, self.rows.columns, self.key, intern=self._interned is not None)
-        fresh.rows = self.rows  # one class, so that old and new rows can be compared
+        fresh.rows, fresh._entry = self.rows, self._entry  # one class, so that old and new rows compare
         return fresh
 
     def get(self, *keys: Any) -> tuple[Entry, ...]:
@@ -185,15 +182,17 @@ class TableCache:
 
     # --- changes, each giving its events
 
-    def put(self, row: Source, old_key: Sequence[Any] | None = None) -> tuple[Event, ...]:
+    def put(self, row: Source, old_key: Key | None = None) -> tuple[Event, ...]:
         """The row is now this. Create or update, as the copy knows it; nothing when it is there already."""
-        new = self.rows.row(row)
+        new = row if type(row) is self._entry else self.rows.row(row)
         if self._interned:
             self._interned.intern_one(new)
+        index = self._index
+        key = index.key(new)
         moved = None
-        if old_key is not None and (known := tuple(self._coerce(old_key))) != self._index.key(new):
-            moved = self._index.remove(known)
-        old = self._index.place(new)
+        if old_key is not None and old_key != key and (known := tuple(self._coerce(old_key))) != key:
+            moved = index.remove(known)
+        old = index.place(new, key)
         if moved is not None:
             # Only a deferred key constraint lets a row move onto another: that one has lost its place.
             lost = (Event("delete", self.name, (old,)),) if old is not None else ()
@@ -207,7 +206,7 @@ class TableCache:
         old = self._index.find(self._coerce(key))
         if old is None:
             raise UnknownRow(self.name, tuple(key))
-        return self.put({**asdict(old), **values}, key)
+        return self.put({**asdict(old), **values}, tuple(key))
 
     def remove(self, key: Sequence[Any]) -> tuple[Event, ...]:
         """The row is gone; nothing when it was not there."""
@@ -222,15 +221,15 @@ class TableCache:
 
     def apply(self, change: Change) -> tuple[Event, ...]:
         """Apply a change; the events that follow from it, mostly one."""
-        match change:
-            case Put(row=row, old_key=old_key):
-                return self.put(row, old_key)
-            case Remove(key=key):
-                return self.remove(key)
-            case Patch(key=key, values=values):
-                return self.patch(key, values)
-            case Truncate():
-                return self.clear()
+        return _APPLY[type(change)](self, change)
+
+
+_APPLY: dict[type, Callable[[TableCache, Any], tuple[Event, ...]]] = {
+    Put: lambda table, change: table.put(change.row, change.old_key),
+    Remove: lambda table, change: table.remove(change.key),
+    Patch: lambda table, change: table.patch(change.key, change.values),
+    Truncate: lambda table, change: table.clear(),
+}
 
 
 def _replaced(old: Iterable[Entry], new: Iterable[Entry]) -> Iterator[tuple[Action, tuple[Entry, ...]]]:
@@ -247,7 +246,7 @@ class Cache:
     def apply(self, change: Change) -> tuple[Event, ...]:
         """Apply one change. One to a table that is not here is none of ours."""
         table = self.tables.get(change.table)
-        return table.apply(change) if table is not None else ()
+        return _APPLY[type(change)](table, change) if table is not None else ()
 
     def commit(self, changes: Iterable[Change]) -> list[Event]:
         """Apply a transaction; its net changes, each key at most once, in the order they first came.

@@ -80,9 +80,8 @@ def asdict(entry: Entry) -> dict[str, Any]:
     return dict(zip(type(entry).column_fields, structs.astuple(entry), strict=True))
 
 
-def same(one: Entry, other: Entry) -> bool:
-    """Equality of two entries of one class, without the detour through Python that ``==`` takes."""
-    return msgspec.Struct.__eq__(one, other)
+#: Equality of two entries of one class, without the detour through Python that ``==`` takes.
+same: Callable[[Entry, Entry], bool] = msgspec.Struct.__eq__
 
 
 class _Anything(type):
@@ -196,21 +195,24 @@ class EntryType:
         self._annotations = [(name, _annotation(typname)) for name, typname in columns]
         self.make = _make(self._annotations)
         hooks: Any = {"dec_hook": _decoded, "float_hook": Decimal}
+        self._hooks = hooks
         self._row = msgspec.json.Decoder(self.make, **hooks)
         self._rows = msgspec.json.Decoder(list[self.make], **hooks)  # type: ignore[name-defined]
 
+    def decoder(self, shape: Callable[[type[Entry]], Any]) -> Callable[[str | bytes], Any]:
+        """A decoder of messages that hold entries: ``shape`` makes their type from the entries' class."""
+        return msgspec.json.Decoder(shape(self.make), **self._hooks).decode
+
     def row(self, source: bytes | msgspec.Raw | Mapping[str, Any] | Entry) -> Entry:
         """An entry from a JSON object, its text, or another entry. Raises ValueError for what is not JSON."""
-        if isinstance(source, self.make):
-            return source
-        if isinstance(source, Mapping):
-            return self._from_mapping(source)
+        if isinstance(source, (msgspec.Raw, bytes)):
+            try:
+                return cast("Entry", self._row.decode(source))
+            except msgspec.ValidationError:
+                return self._loosely(_LOOSE_ROW.decode(source))
         if isinstance(source, Entry):
-            return self._from_mapping(asdict(source))
-        try:
-            return cast("Entry", self._row.decode(source))
-        except msgspec.ValidationError:
-            return self._loosely(_LOOSE_ROW.decode(source))
+            return source if isinstance(source, self.make) else self._from_mapping(asdict(source))
+        return self._from_mapping(source)
 
     def rows(self, text: bytes) -> list[Entry]:
         """Entries from a JSON array of objects. Raises ValueError for what is not JSON."""

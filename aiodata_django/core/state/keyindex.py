@@ -72,14 +72,15 @@ class KeyIndex(Generic[Row]):
         rows = self.select(keys) if len(keys) == self._last + 1 else ()
         return rows[0] if rows else None
 
-    def place(self, row: Row) -> Row | None:
-        """Put a row where its key belongs; the row that stood there, if any."""
-        key = self.key(row)
+    def place(self, row: Row, key: Key | None = None) -> Row | None:
+        """Put a row where its key belongs; the row that stood there, if any. ``key`` is its key if known."""
+        key = key or self.key(row)
         node = self._root
+        last = self._last
         for level, part in enumerate(key):
             child = node.get(part)
             if type(child) is not dict:
-                if child is None or level == self._last or self.key(child) == key:
+                if child is None or level == last or self.key(child) == key:
                     node[part] = row
                     return child
                 child = node[part] = {self.key(child)[level + 1]: child}

@@ -1,0 +1,213 @@
+"""The client's copy against ``ldbcache``, the cache of the reference client: one run, ratios printed.
+
+    python benchmarks/cache.py [--rows 1000000] [--rounds 3]
+
+Each candidate fills itself from the same JSON text (rows of six columns, key of a text and an integer, 500
+rows a text), then answers full keys, prefixes and a scan, then applies updates as ``/state`` brings them.
+Candidates alternate, each in a process of its own; times are CPU seconds, medians of the rounds. Memory is
+what Python's allocator holds for the filled cache, measured apart from the times. ``ldbcache`` is installed
+into a directory that is gone afterwards; from Python 3.10 on its dependency needs ``collections.Mapping``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+GROUP = 500
+COLUMNS = [
+    ("kind", "text"),
+    ("id", "int8"),
+    ("name", "text"),
+    ("color", "int4"),
+    ("groomed", "bool"),
+    ("note", "text"),
+]
+CANDIDATES = ("ldbcache", "ours", "interned")
+PIECE = 64 * 1024
+LOOKUPS = 100_000
+
+
+def row(number: int, note: str) -> dict[str, Any]:
+    kind = f"kind {number // GROUP}"
+    name = f"name of {number}"
+    return {"kind": kind, "id": number, "name": name, "color": number % 999, "groomed": True, "note": note}
+
+
+def write_rows(path: Path, count: int) -> None:
+    rows = [row(number, f"note {number % 50}") for number in range(count)]
+    path.write_text(json.dumps(rows, separators=(",", ":")))
+
+
+class Ldbcache:
+    """The reference's cache, used as the reference's client does."""
+
+    def __init__(self) -> None:
+        import collections
+        import collections.abc
+
+        collections.Mapping = collections.abc.Mapping  # type: ignore[attr-defined]
+        import ldbcache
+
+        self._entry = ldbcache.Entry
+        self._cache = ldbcache.AlikeBulkRowCache(["kind", "id"])
+
+    def fill(self, text: bytes) -> None:
+        self._cache.create(None, map(self._entry, json.loads(text)))
+
+    def get(self, *keys: Any) -> Any:
+        return self._cache.select(keys)
+
+    def scan(self) -> None:
+        for _ in self._cache.entries():
+            pass
+
+    def apply(self, message: str) -> None:
+        _, _, keys, rows = json.loads(message)
+        self._cache.modify(keys, rows)
+
+
+class Ours:
+    """The client's cache, used as the client does."""
+
+    def __init__(self, *, intern: bool = False) -> None:
+        from aiodata_django.client.frames import MessageReader
+        from aiodata_django.core.state.cache import Cache, TableCache
+
+        self._table = TableCache("t", COLUMNS, ("kind", "id"), intern=intern)
+        self._cache = Cache([self._table])
+        self._changes = MessageReader(self._cache).changes
+        self.get = self._table.get
+        self.longest = 0.0
+
+    def fill(self, text: bytes) -> None:
+        reader = self._table.reader()
+        for start in range(0, len(text), PIECE):
+            began = time.perf_counter()
+            self._table.fill(reader.feed(text[start : start + PIECE]))
+            self.longest = max(self.longest, time.perf_counter() - began)
+        self._table.fill(reader.close())
+
+    def scan(self) -> None:
+        for _ in self._table:
+            pass
+
+    def apply(self, message: str) -> None:
+        for change in self._changes(message):
+            self._cache.apply(change)
+
+
+def make(candidate: str) -> Any:
+    return Ldbcache() if candidate == "ldbcache" else Ours(intern=candidate == "interned")
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def measure(candidate: str, path: Path) -> dict[str, float]:
+    """All times of one candidate, in a fresh process."""
+    text = path.read_bytes()
+    cache = make(candidate)
+    fill = seconds(lambda: cache.fill(text))
+    count = text.count(b'"kind":')
+    chance = random.Random(1)
+    numbers = [chance.randrange(count) for _ in range(LOOKUPS)]
+    keys = [(f"kind {number // GROUP}", number) for number in numbers]
+    prefixes = [key[0] for key in keys[:1000]]
+    messages = [json.dumps(["PATCH", "t", key, [row(key[1], "changed")]]) for key in keys]
+    result = {
+        "fill, s": fill,
+        "full key, ns": seconds(lambda: [cache.get(*key) for key in keys]) / LOOKUPS * 1e9,
+        "prefix, us": seconds(lambda: [cache.get(prefix) for prefix in prefixes]) / 1000 * 1e6,
+        "scan, ms": seconds(cache.scan) * 1e3,
+        "apply, us": seconds(lambda: [cache.apply(message) for message in messages]) / LOOKUPS * 1e6,
+    }
+    if isinstance(cache, Ours):
+        result["longest piece, ms"] = cache.longest * 1e3
+    return result
+
+
+def measure_memory(candidate: str, path: Path) -> dict[str, float]:
+    """Bytes a row that the filled cache holds, in a fresh process."""
+    text = path.read_bytes()
+    count = text.count(b'"kind":')
+    cache = make(candidate)
+    tracemalloc.start()
+    cache.fill(text)
+    return {"memory, B/row": tracemalloc.get_traced_memory()[0] / count}
+
+
+def child(candidate: str, what: str, path: Path, libraries: str) -> dict[str, float]:
+    """Run one measurement in a process of its own."""
+    command = [sys.executable, __file__, "--child", candidate, what, str(path), libraries]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {name: float(value) for name, value in json.loads(done.stdout).items()}
+
+
+def run_child(candidate: str, what: str, path: str, libraries: str) -> None:
+    sys.path.append(libraries)
+    work = measure if what == "times" else measure_memory
+    print(json.dumps(work(candidate, Path(path))))
+
+
+def run(rows: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        libraries = str(Path(directory) / "libraries")
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", libraries, "ldbcache==0.0.0"]
+        subprocess.run([*pip, "--disable-pip-version-check"], check=True)
+        path = Path(directory) / "rows.json"
+        write_rows(path, rows)
+        results = {candidate: child(candidate, "memory", path, libraries) for candidate in CANDIDATES}
+        times: dict[str, list[dict[str, float]]] = {candidate: [] for candidate in CANDIDATES}
+        for _ in range(rounds):
+            for candidate in CANDIDATES:
+                times[candidate].append(child(candidate, "times", path, libraries))
+        for candidate, measured in times.items():
+            for name in measured[0]:
+                results[candidate][name] = statistics.median(each[name] for each in measured)
+    report(rows, rounds, results)
+
+
+def report(rows: int, rounds: int, results: dict[str, dict[str, float]]) -> None:
+    print(
+        f"{rows:,} rows, medians of {rounds} rounds; x: times faster than ldbcache, or share of its memory\n"
+    )
+    print(f"{'':20}{'ldbcache':>10}{'ours':>10}{'x':>7}{'interned':>10}{'x':>7}")
+    for name, limit in results["ldbcache"].items():
+        line = f"{name:20}{limit:10.2f}"
+        for candidate in CANDIDATES[1:]:
+            value = results[candidate][name]
+            ratio = value / limit if name.startswith("memory") else limit / value
+            line += f"{value:10.2f}{ratio:7.2f}"
+        print(line)
+    longest = max(results[candidate]["longest piece, ms"] for candidate in CANDIDATES[1:])
+    print(f"\nlongest time one piece of the fill held the loop: {longest:.1f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        run_child(*options.child)
+    else:
+        run(options.rows, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
