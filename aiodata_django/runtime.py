@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -23,15 +23,18 @@ import psycopg
 from .auth import Authenticator
 from .conf import IN_DATABASE, ConfigurationError, Settings, Sources, django_sources
 from .conftypes import parse_qualified
+from .consumers import UNAVAILABLE, StateConsumer
 from .core.errors import ApiError, InternalError
 from .core.schema import Schema
 from .db.catalog import load_schema
 from .db.configuration import DatabaseConfiguration, load_configuration
 from .db.pool import Pool
+from .db.watch import Watch
+from .feed.service import Feed
 from .jwks import keep_keys
 from .observe import Notice, SchemaLoaded, Trouble, observe
 from .pipeline import Pipeline
-from .servers import before_shutdown, under_daphne
+from .servers import Application, Receive, Scope, Send, before_shutdown, under_daphne
 
 LONGEST_WAIT = 32.0
 """Seconds between two tries to reach the database, at most."""
@@ -55,6 +58,9 @@ class Runtime:
         self._starting = asyncio.Lock()
         self.started = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._watch: Watch | None = None
+        self._sockets: Application | None = None
+        self.feed: Feed | None = None
 
     def schema(self) -> Schema:
         """The current schema. Raises InternalError (503, PGRST002) before the first could be read."""
@@ -86,6 +92,16 @@ class Runtime:
             self._run("load", self._load_when_possible())
         if self.settings.secret is not None and self.settings.secret.url is not None:
             self._run("keys", keep_keys(self.authenticator, self.settings.secret.url))
+        if self._with_feed and self.settings.feed_enabled:
+            await self._start_feed()
+        if self.settings.db_channel_enabled:
+            self._watch = Watch(
+                self.settings.db_uri,
+                channel=self.settings.db_channel,
+                notified=self._notified,
+                reconnected=self._notified,
+            )
+            self._watch.start()
         self._listen_to_signals()
         before_shutdown(self.stop)
         _spare_daphne_the_collector()
@@ -100,7 +116,31 @@ class Runtime:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self.feed is not None:
+                await self.feed.stop()
+            if self._watch is not None:
+                await self._watch.stop()
             await self.pool.close()
+
+    async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One websocket on ``/state``, as ASGI has it."""
+        if self._sockets is not None:
+            await self._sockets(scope, receive, send)
+            return
+        await receive()
+        reason = "change events are switched off: feed-enabled is false"
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": UNAVAILABLE, "reason": reason})
+
+    async def _start_feed(self) -> None:
+        self.feed = Feed(
+            conninfo=self.settings.db_uri, pool=self.pool, schema=self.schema, settings=self.settings
+        )
+        await self.feed.start()
+        consumer = StateConsumer.as_asgi(
+            feed=self.feed, authenticator=lambda: self.authenticator, settings=lambda: self.settings
+        )
+        self._sockets = cast(Application, consumer)
 
     def reload(self) -> None:
         """Read settings and schema anew, in the background; several calls in a row are one reload."""
@@ -179,6 +219,11 @@ class Runtime:
         task = asyncio.ensure_future(work)
         task.add_done_callback(_tell)
         self._tasks[name] = task
+
+    async def _notified(self, payload: str = "") -> None:
+        """NOTIFY pgrst, 'reload schema' or 'reload config'; without payload, or connected again: both."""
+        if payload in ("", "reload schema", "reload config"):
+            self.reload()
 
     def _listen_to_signals(self) -> None:
         """SIGUSR1 and SIGUSR2 reload, as PostgREST's schema cache and configuration do."""

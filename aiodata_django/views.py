@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -28,7 +28,7 @@ from .runtime import Runtime, started_runtime, views_runtime
 T = TypeVar("T")
 
 
-def api_view(dialect: Dialect) -> Callable[..., Awaitable[HttpResponseBase]]:
+def api_view(dialect: Dialect) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
     """A view of one dialect, for any method; its pattern gives the path below its mount as ``rest``."""
 
     async def view(request: HttpRequest, rest: str | None = None) -> HttpResponseBase:

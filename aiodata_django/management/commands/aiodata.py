@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
 def site() -> Application:
     """Django's application; with its static files where DEBUG has runserver serve them."""
-    application: Application = get_asgi_application()
+    application = get_asgi_application()
     if django_settings.DEBUG and "django.contrib.staticfiles" in django_settings.INSTALLED_APPS:
         application = ASGIStaticFilesHandler(application)
     return application

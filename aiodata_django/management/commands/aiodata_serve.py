@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, cast
 
 from channels.routing import get_default_application
 from django.core.management.base import BaseCommand, CommandError
 
 from aiodata_django.conf import ConfigurationError, current
+from aiodata_django.servers import Application
 from aiodata_django.serving import SERVERS, CannotServe, address_of, listen, serve
 
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             bound = listen(host, port)
             ready = f"serving at {address_of(bound, host)}"
             serve(
-                get_default_application(),
+                cast(Application, get_default_application()),
                 bound,
                 server=options["server"],
                 ready=lambda: self.stdout.write(self.style.SUCCESS(ready)),

@@ -1,0 +1,127 @@
+"""System checks: what is wrong with the setup, and what to run.
+
+What lives here: the checks of settings and database, and the registration of all. What does not: those of the
+models (``registry.tables_checks``).
+
+===============  =========================================================================================
+aiodata.E010     the settings cannot be used
+aiodata.W011     a setting is ignored or deprecated
+aiodata.W012     neither an anonymous role nor a secret: every request is refused
+aiodata.W120     (deploy) jwt-secret is shorter than 32 bytes
+aiodata.W121     (deploy) tokens are verified with a key set fetched over plain HTTP
+aiodata.E130     (database) the database cannot be reached
+aiodata.E131     (database) the login role may not become the anonymous role
+aiodata.W132     (database) the login role is a superuser
+aiodata.W133     (database) no change events: wal_level
+aiodata.W134     (database) no change events: the login role has no REPLICATION right
+===============  =========================================================================================
+
+Those of the database run with ``manage.py check --database default`` and with ``migrate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as CheckWarning
+
+from .conf import ConfigurationError, Settings, current
+from .registry import tables_checks
+
+_STATE = """
+select current_user,
+       current_setting('wal_level'),
+       r.rolsuper,
+       r.rolreplication,
+       %(anon)s::text is null or pg_has_role(current_user, to_regrole(quote_ident(%(anon)s::text)), 'member')
+from pg_catalog.pg_roles r
+where r.rolname = current_user
+"""
+
+
+def check_settings(**_: Any) -> Sequence[CheckMessage]:
+    """The settings, without any query."""
+    try:
+        settings = current()
+    except ConfigurationError as error:
+        hint = "Correct AIODATA in the settings, the file it names, or the PGRST_ variables."
+        return [Error(problem, hint=hint, id="aiodata.E010") for problem in error.problems]
+    return [*_settings_checks(settings), *tables_checks()]
+
+
+def _settings_checks(settings: Settings) -> Iterator[CheckMessage]:
+    for warning in settings.warnings:
+        yield CheckWarning(warning, id="aiodata.W011")
+    if settings.db_anon_role is None and settings.secret is None:
+        hint = "Set db-anon-role to a role for requests without token, or jwt-secret to verify tokens with."
+        yield CheckWarning("Every request will be refused.", hint=hint, id="aiodata.W012")
+
+
+def check_deployment(**_: Any) -> Sequence[CheckMessage]:
+    """What is good enough on one's own machine only."""
+    try:
+        secret = current().secret
+    except ConfigurationError:
+        return []  # told by check_settings
+    if secret is not None and secret.key is not None and len(secret.key) < 32:
+        hint = 'Make one: python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        message = f"jwt-secret has {len(secret.key)} bytes; one of less than 32 can be guessed."
+        return [CheckWarning(message, hint=hint, id="aiodata.W120")]
+    if secret is not None and secret.url is not None and secret.url.startswith("http://"):
+        hint = "Use the https:// address of the key set."
+        return [CheckWarning("jwt-secret is fetched over plain HTTP.", hint=hint, id="aiodata.W121")]
+    return []
+
+
+def check_database(databases: Sequence[str] | None = None, **_: Any) -> Sequence[CheckMessage]:
+    """What the database lacks; asked only where Django may ask databases."""
+    try:
+        settings = current()
+    except ConfigurationError:
+        return []
+    if not databases:
+        return []
+    try:
+        with psycopg.connect(settings.db_uri, connect_timeout=5) as connection:
+            row = connection.execute(_STATE, {"anon": settings.db_anon_role}).fetchone()
+    except psycopg.Error as error:
+        hint = "Start PostgreSQL, or correct db-uri."
+        return [Error(f"The database cannot be reached: {error}", hint=hint, id="aiodata.E130")]
+    return [] if row is None else list(_database_checks(settings, *row))
+
+
+def _database_checks(
+    settings: Settings,
+    login: str,
+    wal_level: str,
+    superuser: bool,
+    replication: bool,
+    may_become: bool | None,
+) -> Iterator[CheckMessage]:
+    if not may_become:
+        anon = settings.db_anon_role
+        hint = (
+            f'Run as superuser: CREATE ROLE "{anon}" NOLOGIN, unless it is there; GRANT "{anon}" TO "{login}"'
+        )
+        yield Error(f'The role "{login}" may not become "{anon}".', hint=hint, id="aiodata.E131")
+    if superuser:
+        hint = "Make a role that may log in and become the others, and nothing else: see the documentation."
+        yield CheckWarning(f'The login role "{login}" is a superuser.', hint=hint, id="aiodata.W132")
+    if settings.feed_enabled and wal_level != "logical":
+        hint = 'Run as superuser "ALTER SYSTEM SET wal_level = logical", and restart PostgreSQL.'
+        message = f"No change events: PostgreSQL's wal_level is {wal_level}."
+        yield CheckWarning(message, hint=hint, id="aiodata.W133")
+    if settings.feed_enabled and not (replication or superuser):
+        hint = f'Run as superuser: ALTER ROLE "{login}" REPLICATION'
+        message = f'No change events: the role "{login}" has no REPLICATION right.'
+        yield CheckWarning(message, hint=hint, id="aiodata.W134")
+
+
+def register_all() -> None:
+    """Register the checks; called when the app is ready."""
+    register(check_settings, "aiodata")
+    register(check_deployment, "aiodata", deploy=True)
+    register(check_database, Tags.database)
