@@ -213,8 +213,8 @@ class SchemaChange:
     """One difference.
 
     ``name`` is the relation, routine, ... concerned, ``member`` what of it: the column's name, the routine's
-    parameter types, the relationship's other end. ``fields`` is empty unless CHANGED; its ``order`` of a
-    relation are its columns' names.
+    parameter types, the relationship's other end. ``fields`` is empty unless CHANGED; a relation's ``order``
+    are the names of its columns, told when the same ones stand otherwise.
     """
 
     action: Action
@@ -232,7 +232,7 @@ class SchemaChange:
 def diff(old: Schema, new: Schema) -> list[SchemaChange]:
     """What changed from ``old`` to ``new``, removals first; empty when both would be served alike.
 
-    Does not count: oids and column numbers, which a restored dump gets anew, time zones, the server's version.
+    Oids and column numbers do not count, as a restored dump gets new ones; nor do time zones and version.
     """
     before, after = _elements(old), _elements(new)
     removed = [SchemaChange(Action.REMOVED, *key) for key in _missing(before, after)]
@@ -246,7 +246,7 @@ def diff(old: Schema, new: Schema) -> list[SchemaChange]:
 
 
 def fingerprint(schema: Schema) -> str:
-    """64 hexadecimal digits, the same for two schemas exactly when :func:`diff` finds nothing between them."""
+    """64 hexadecimal digits, the same for two schemas exactly when :func:`diff` finds nothing in them."""
     elements = _elements(schema).items()
     lines = sorted(json.dumps([key.part.value, key.name, key.member, about]) for key, about in elements)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -320,4 +320,8 @@ def _missing(these: Iterable[_Element], those: Container[_Element]) -> Iterator[
 
 
 def _field_changes(old: _Record, new: _Record) -> tuple[FieldChange, ...]:
-    return tuple(FieldChange(name, old[name], new[name]) for name in old if old[name] != new[name])
+    return tuple(
+        FieldChange(name, old[name], new[name])
+        for name in old
+        if old[name] != new[name] and not (name == "order" and set(old[name]) != set(new[name]))
+    )
