@@ -271,3 +271,9 @@ def _root_settings(plan: Plan, config: QueryConfig) -> list[tuple[str, str]]:
 def pre_request(function: QualifiedName) -> Query:
     """The call of ``db-pre-request``."""
     return Query(f"select {function.sql}()".encode())
+
+
+def set_config(pairs: Sequence[tuple[str, str]]) -> Query:
+    """``SET LOCAL`` for all pairs in one statement."""
+    calls = (f"set_config({quote_literal(name)}, ${n}, true)" for n, (name, _) in enumerate(pairs, 1))
+    return Query(f"select {', '.join(calls)}".encode(), [value.encode() for _, value in pairs])
