@@ -20,6 +20,7 @@ import psycopg
 import pytest
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tests.live import PUBLISHED, LiveServer
 
 MakeDatabase = Callable[..., str]
 AsUser = Callable[..., str]
@@ -160,3 +161,30 @@ def make_module_database(postgres: Server) -> Iterator[MakeDatabase]:
 def as_user() -> AsUser:
     """``as_user(uri, "authenticator") -> uri``: the same database as another of the fixtures' roles."""
     return as_user_of
+
+
+@pytest.fixture
+def make_aiodata_server(make_database: MakeDatabase) -> Iterator[Callable[..., LiveServer]]:
+    """``make_aiodata_server(sql) -> LiveServer``: a fresh database, and a server of it that is running.
+
+    ``.url``, ``.stop()``, ``.kill()``, ``.start()`` again; ``.admin_uri`` is the database as its superuser.
+    """
+    with ExitStack() as stack:
+        yield lambda *arguments, **options: live_server_of(stack, make_database, *arguments, **options)
+
+
+@pytest.fixture(scope="module")
+def aiodata_server(make_module_database: MakeDatabase) -> Iterator[LiveServer]:
+    """One server of the demo's schema for the whole module, on uvicorn."""
+    with ExitStack() as stack:
+        yield live_server_of(stack, make_module_database)
+
+
+def live_server_of(
+    stack: ExitStack, make: MakeDatabase, sql: str = PUBLISHED, *options: str, server: str = "uvicorn"
+) -> LiveServer:
+    admin_uri = make(sql)
+    live = LiveServer(as_user_of(admin_uri, "authenticator"), *options, server=server)
+    live.admin_uri = admin_uri
+    stack.callback(live.close)
+    return live.start()

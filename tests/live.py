@@ -1,0 +1,100 @@
+"""The real server for tests: a process of its own on a free port, over a database made for the test."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import jwt
+
+SECRET = "tests-share-this-secret-of-32-bytes!"
+DEMO_SCHEMA = (Path(__file__).parent.parent / "demo_project" / "schema.sql").read_text()
+# What an administrator runs once: only a superuser may publish all tables of a schema, later ones too.
+PUBLISHED = DEMO_SCHEMA + "\ncreate publication aiodata for tables in schema api;\n"
+
+
+def token(role: str = "auth", **claims: object) -> str:
+    """A token the live server accepts."""
+    return jwt.encode({"role": role, **claims}, SECRET)
+
+
+class LiveServer:
+    """``aiodata-django`` serving schema ``api`` of a database; ``url`` once it is started.
+
+    A second :meth:`start` takes the same port, as a restarted server does.
+    """
+
+    def __init__(self, db_uri: str, *options: str, server: str = "uvicorn") -> None:
+        self._arguments = ["--db-uri", db_uri, "--schema", "api", "--anon-role", "anon", "--secret", SECRET]
+        self._arguments += ["--server", server, "--host", "127.0.0.1", *options]
+        self._port = "0"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = tempfile.NamedTemporaryFile(prefix="aiodata-live-")  # noqa: SIM115 - closed by stop
+        self.url = ""
+        self.admin_uri = ""
+
+    def start(self) -> LiveServer:
+        """Start it, and wait until it describes its schema."""
+        command = [sys.executable, "-m", "aiodata_django.cli", *self._arguments, "--port", self._port]
+        environment = {name: value for name, value in os.environ.items() if "AIOD" not in name}
+        self._process = subprocess.Popen(
+            command, stdout=self._output, stderr=subprocess.STDOUT, env=environment, cwd=tempfile.gettempdir()
+        )
+        self.url = self._wait_for(self._address)
+        self._port = self.url.rpartition(":")[2]
+        self._wait_for(self._describes)
+        return self
+
+    def _wait_for(self, condition):
+        deadline = time.monotonic() + 30
+        while not (found := condition()):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{self.output()}")
+            time.sleep(0.02)
+        return found
+
+    def _address(self) -> str | None:
+        found = re.findall(r"serving at (http://[^/\s]+)", self.output())
+        return found[-1] if found else None
+
+    def _describes(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + "/", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def output(self) -> str:
+        """What it has written so far."""
+        return Path(self._output.name).read_text(errors="replace")
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self.signal(signal.SIGKILL)
+        self._process.wait(10)
+
+    def stop(self) -> None:
+        """End it in order, or after ten seconds by force."""
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def close(self) -> None:
+        """Stop it and forget its output."""
+        self.stop()
+        self._output.close()
