@@ -94,7 +94,6 @@ class Relation:
     insertable: bool = False
     updatable: bool = False
     deletable: bool = False
-    is_partition: bool = False
     oid: int = 0
     replica_identity: str = "d"  # pg_class.relreplident
     row_security: bool = False
