@@ -16,6 +16,10 @@ logger = logging.getLogger("aiodata_django.client")
 Callback = Callable[[str, str, tuple[Any, ...]], Any]
 
 
+def _unheard(action: str, table: str, entries: tuple[Any, ...]) -> None:
+    """The callback of a client without one."""
+
+
 class Dispatcher:
     """Calls back with events in the order they were told.
 
@@ -24,14 +28,12 @@ class Dispatcher:
     """
 
     def __init__(self, callback: Callback | None) -> None:
-        self._callback = callback
+        self._callback: Callback = _unheard if callback is None else callback
         self._events: deque[Event] = deque()
         self._waiting: asyncio.Task[None] | None = None
 
     def tell(self, events: Iterable[Event]) -> None:
         """Call back with these events, now or when those before them are done."""
-        if self._callback is None:
-            return
         self._events.extend(events)
         if self._waiting is None and (answer := self._run()) is not None:
             self._waiting = asyncio.ensure_future(self._finish(answer))
@@ -41,7 +43,7 @@ class Dispatcher:
         while self._events:
             event = self._events.popleft()
             try:
-                answer = self._callback(*event) if self._callback else None
+                answer = self._callback(*event)
             except Exception:
                 logger.exception("the callback failed on %s of %s", event.action, event.table)
                 continue

@@ -99,3 +99,13 @@ async def test_stopping_cancels_a_callback_that_is_waiting():
     await asyncio.sleep(0)
     await dispatcher.stop()
     assert ended == ["a"]
+
+
+async def test_a_callback_may_be_an_empty_container():
+    class Heard(list):
+        def __call__(self, *event):
+            self.append(event)
+
+    heard = Heard()
+    Dispatcher(heard).tell(events("a"))
+    assert heard == [("create", "a", ())]
