@@ -53,7 +53,7 @@ def build_schema(catalogue: Catalogue, exposed: Sequence[str]) -> Schema:
             (cast["source"], cast["target"]): QualifiedName(cast["schema"], cast["name"])
             for cast in catalogue["representations"]
         },
-        media_handlers=tuple(_media_handler(row, reading.names) for row in catalogue["media"]),
+        media_handlers=tuple(_media_handlers(catalogue["media"], reading.names)),
         timezones=frozenset(catalogue["timezones"]),
         descriptions=_descriptions(catalogue["schemas"], exposed),
         version=catalogue["version"][0],
@@ -302,13 +302,21 @@ def _return_type(row: Record) -> ReturnType:
     )
 
 
-def _media_handler(row: Record, relations: Mapping[int, QualifiedName]) -> MediaHandler:
+def _media_handlers(rows: Iterable[Record], relations: Mapping[int, QualifiedName]) -> Iterator[MediaHandler]:
+    for row in rows:
+        of = row["relation"]
+        # an aggregate of a system catalogue's rows is nothing that can be asked for
+        if of is None or of in relations:
+            yield _media_handler(row, None if of is None else relations[of])
+
+
+def _media_handler(row: Record, target: QualifiedName | None) -> MediaHandler:
     function = QualifiedName(row["schema"], row["name"])
     is_aggregate = row["kind"] == "a"
     return MediaHandler(
         media_type=row["media_type"],
         function=function if is_aggregate else None,
-        target=relations[row["relation"]] if row["relation"] is not None else None,
+        target=target,
         routine=None if is_aggregate else function,
         type=QualifiedName(row["domain_schema"], row["domain_name"]),
     )

@@ -308,7 +308,9 @@ def test_media_handlers_are_aggregates_of_a_relation_or_routines():
         "argument": "t",
     }
     routine_row = row | {"kind": "f", "relation": None, "argument": None}
-    aggregate, function = built(relations=[relation(1, "t")], media=[row, routine_row]).media_handlers
+    unknown = row | {"relation": 1259}
+    rows = [unknown, row, routine_row]
+    aggregate, function = built(relations=[relation(1, "t")], media=rows).media_handlers
     assert (aggregate.function, aggregate.target, aggregate.routine) == (("api", "csv"), ("api", "t"), None)
     assert (function.function, function.target, function.routine) == (None, None, ("api", "csv"))
     assert function.type == ("api", "text/CSV")
