@@ -1,0 +1,1 @@
+"""The home of the built models: ``tables.build`` puts them here, and nothing is written by hand."""
