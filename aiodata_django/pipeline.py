@@ -117,7 +117,7 @@ class Pipeline:
             return response.respond_info(prepared.plan)
         outcome, lsn = await self._run(request, looked, prepared, identity)
         timing.stage("transaction")
-        context = Context(request, looked.top_range, self._config)
+        context = Context(request, looked.top_range, prepared.fixed)
         answer = response.respond(prepared.plan, outcome, context)
         answer.headers += self._told(prepared, answer, lsn)
         return answer

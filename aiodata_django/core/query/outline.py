@@ -23,6 +23,7 @@ from .request import Action, Dialect, HttpRequest, PlannedRange
 from .statement import Slot
 from .values import Values, array_literal, set_aside
 
+_NO_PREFERENCES = Preferences()
 _LONG_OPERANDS = ("in.", "not.in.", "is.", "not.is.", "not.")
 
 
@@ -165,11 +166,13 @@ def outline(
     _read_ranges(result, parameters, request, config)
     _read_body(result, request)
     if result.failure is None:
-        result.key = _key(result, request.method)
+        result.key = _key(result, request)
     return result
 
 
 def _preferences(request: HttpRequest, config: QueryConfig, timezones: frozenset[str]) -> Preferences:
+    if "prefer" not in request.first:
+        return _NO_PREFERENCES
     given = tuple(value for name, value in request.headers if name == "prefer")
     return parse_prefer(given, config.tx_allow_override, timezones)
 
@@ -297,20 +300,21 @@ def first_value(terms: list[Term], role: Role) -> str | None:
     return next((term.parameter.value for term in terms if term.parameter.role is role), None)
 
 
-def _key(result: Outline, method: str) -> tuple[object, ...]:
+def _key(result: Outline, request: HttpRequest) -> tuple[object, ...]:
+    # Texts rather than the records made of them: a text knows its hash.
     payload = result.payload
     return (
-        result.dialect,
-        method,
-        result.action,
+        result.dialect is Dialect.QUERY,
+        request.method,
+        result.action.value,
         result.schema,
         result.target,
         len(result.keys),
         tuple([_term_key(term) for term in result.terms]),
-        result.ranges,
+        tuple([(name, rows.limit is None) for name, rows in result.ranges]),
         result.accept,
-        result.content_type,
-        result.preferences,
+        request.first.get("content-type"),
+        result.preferences if "prefer" in request.first else None,
         payload and (payload.columns, payload.is_object, payload.uneven, _argument_names(payload)),
     )
 

@@ -19,7 +19,7 @@ from .outline import Outline
 from .plan import Plan
 from .planner import plan
 from .request import Action, HttpRequest
-from .response import inspects_results
+from .response import Fixed, fixed_headers, inspects_results
 from .statement import Batch, Query, Statement
 
 _ISOLATION = "default_transaction_isolation"
@@ -40,9 +40,11 @@ class Prepared:
     inspects: bool = False
     writes: bool = False
     main: int = field(init=False)
+    fixed: Fixed = field(init=False)
 
     def __post_init__(self) -> None:
         self.main = 1 + len(self.before)
+        self.fixed = fixed_headers(self.plan)
 
     def batch(self, outline: Outline, request: HttpRequest, identity: Identity, *, chunk: int = 0) -> Batch:
         """The transaction of one request."""

@@ -9,7 +9,7 @@ Sources: https://docs.postgrest.org/en/v16/references/api.html, and our own key 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -67,10 +67,14 @@ class HttpRequest:
     headers: Sequence[tuple[str, str]]
     body: bytes = b""
     mount: str = ""
+    first: dict[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first", dict(reversed(self.headers)))
 
     def header(self, name: str) -> str | None:
         """The first header of that (lower case) name."""
-        return next((value for header, value in self.headers if header == name), None)
+        return self.first.get(name)
 
 
 class PlannedRange(NamedTuple):

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -20,7 +20,6 @@ from ..errors import ApiError, Header, RequestError
 from . import querystring
 from .config import QueryConfig
 from .plan import Insert, Plan
-from .preferences import Preferences
 from .ranges import RowRange, content_range, range_status
 from .request import Action, HttpRequest
 from .statement import Rows
@@ -52,12 +51,19 @@ class Outcome:
     inserted: int | None = None
 
 
+class Fixed(NamedTuple):
+    """The headers that are the same for every answer of a plan."""
+
+    content: tuple[Header, ...]
+    applied: tuple[Header, ...]
+
+
 class Context(NamedTuple):
-    """What of the request an answer depends on beside the plan."""
+    """What an answer depends on beside the plan."""
 
     request: HttpRequest
     top_range: RowRange
-    config: QueryConfig
+    fixed: Fixed
 
 
 def decode(rows: Rows, *, called: bool = False) -> Outcome:
@@ -162,18 +168,8 @@ class _Draft:
 def respond(plan: Plan, outcome: Outcome, context: Context) -> Response:
     """The answer to a request whose results stand. Raises RequestError for bad ``response.*`` settings."""
     if plan.media.plan is not None:
-        draft = _Draft(200, [_length(outcome.body), *_content_type(plan)], outcome.body)
-        return Response(draft.status, draft.headers, draft.body)
-    answer = {
-        Action.READ: _read,
-        Action.CREATE: _created,
-        Action.UPDATE: _updated,
-        Action.UPSERT: _upserted,
-        Action.DELETE: _deleted,
-        Action.CALL: _called,
-        Action.CALL_READ: _called,
-    }[plan.action]
-    draft = answer(plan, outcome, context)
+        return Response(200, [_length(outcome.body), *context.fixed.content], outcome.body)
+    draft = _ANSWERS[plan.action](plan, outcome, context)
     status = _overridden_status(outcome.status) or draft.status
     return Response(status, _overridden(draft.headers, outcome.headers), draft.body)
 
@@ -182,28 +178,33 @@ def _length(body: bytes) -> Header:
     return "Content-Length", str(len(body))
 
 
-def _content_type(plan: Plan) -> list[Header]:
-    headers = [("Content-Type", plan.media.content_type)]
+_NOT_TOLD: dict[Action, tuple[str, ...]] = {
+    Action.READ: ("resolution", "representation", "missing", "max_affected"),
+    Action.CREATE: ("max_affected",),
+    Action.UPDATE: ("resolution",),
+    Action.UPSERT: ("resolution", "missing", "max_affected"),
+    Action.DELETE: ("resolution", "missing"),
+    Action.CALL: ("resolution", "representation", "missing"),
+    Action.CALL_READ: ("resolution", "representation", "missing"),
+}
+
+
+def fixed_headers(plan: Plan) -> Fixed:
+    """Content-Type, Content-Profile and Preference-Applied: what the plan alone decides."""
+    content: list[Header] = [("Content-Type", plan.media.content_type)]
     if plan.request.negotiated:
-        headers.append(("Content-Profile", plan.request.schema))
-    return headers
+        content.append(("Content-Profile", plan.request.schema))
+    return Fixed(tuple(content), _applied(plan))
 
 
-def _applied(plan: Plan, **without: None) -> list[Header]:
+def _applied(plan: Plan) -> tuple[Header, ...]:
     """Preference-Applied, of the preferences that mean something for this kind of request."""
-    given = plan.request.preferences
-    kept = Preferences(
-        resolution=given.resolution if "resolution" not in without else None,
-        representation=given.representation if "representation" not in without else None,
-        count=given.count,
-        transaction=given.transaction,
-        missing=given.missing if "missing" not in without else None,
-        handling=given.handling,
-        timezone=given.timezone,
-        max_affected=given.max_affected if "max_affected" not in without else None,
-    )
-    applied = kept.applied()
-    return [("Preference-Applied", applied)] if applied else []
+    left_out = set(_NOT_TOLD.get(plan.action, ()))
+    mutation = plan.mutation
+    if isinstance(mutation, Insert) and not mutation.primary_key and plan.request.on_conflict is None:
+        left_out.add("resolution")  # without a key there is nothing to resolve
+    applied = replace(plan.request.preferences, **dict.fromkeys(left_out)).applied()  # type: ignore[arg-type]
+    return (("Preference-Applied", applied),) if applied else ()
 
 
 def _counted(plan: Plan, outcome: Outcome) -> int | None:
@@ -240,8 +241,8 @@ def _read(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     ]
     if not plan.request.headers_only:
         headers.append(_length(body))
-    headers += _content_type(plan)
-    headers += _applied(plan, resolution=None, representation=None, missing=None, max_affected=None)
+    headers += context.fixed.content
+    headers += context.fixed.applied
     return _Draft(status, headers, body)
 
 
@@ -253,9 +254,9 @@ def _created(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
         pairs = "&".join(f"{quote(k, safe='')}={_quoted(v)}" for k, v in outcome.location)
         headers.append(("Location", f"/{request.target}?{pairs}"))
     headers.append(("Content-Range", content_range(1, 0, _counted(plan, outcome))))
-    headers += _applied_to_insert(plan)
+    headers += context.fixed.applied
     if full:
-        headers += _content_type(plan)
+        headers += context.fixed.content
     merged = request.preferences.resolution == "merge-duplicates"
     status = 200 if merged and outcome.inserted is not None and outcome.inserted <= 0 else 201
     return _Draft(status, headers, outcome.body if full else b"")
@@ -265,50 +266,50 @@ def _quoted(text: str) -> str:
     return quote(text, safe="-_.~")
 
 
-def _applied_to_insert(plan: Plan) -> list[Header]:
-    mutation = plan.mutation
-    no_key = isinstance(mutation, Insert) and not mutation.primary_key
-    if no_key and plan.request.on_conflict is None:
-        return _applied(plan, resolution=None, max_affected=None)
-    return _applied(plan, max_affected=None)
-
-
 def _updated(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     shown = content_range(0, outcome.page_total - 1, _counted(plan, outcome))
-    headers = [("Content-Range", shown), *_applied(plan, resolution=None)]
-    return _represented(plan, outcome, headers)
+    return _represented(plan, outcome, context, [("Content-Range", shown), *context.fixed.applied])
 
 
 def _deleted(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     shown = content_range(1, 0, _counted(plan, outcome))
-    headers = [("Content-Range", shown), *_applied(plan, resolution=None, missing=None)]
-    return _represented(plan, outcome, headers)
+    return _represented(plan, outcome, context, [("Content-Range", shown), *context.fixed.applied])
 
 
-def _represented(plan: Plan, outcome: Outcome, headers: list[Header], status: int = 200) -> _Draft:
+def _represented(
+    plan: Plan, outcome: Outcome, context: Context, headers: list[Header], status: int = 200
+) -> _Draft:
     if not plan.request.representation:
         return _Draft(204, headers)
-    return _Draft(status, [*headers, _length(outcome.body), *_content_type(plan)], outcome.body)
+    return _Draft(status, [*headers, _length(outcome.body), *context.fixed.content], outcome.body)
 
 
 def _upserted(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
-    headers = _applied(plan, resolution=None, missing=None, max_affected=None)
     status = 201 if outcome.inserted is not None and outcome.inserted > 0 else 200
-    return _represented(plan, outcome, headers, status)
+    return _represented(plan, outcome, context, list(context.fixed.applied), status)
 
 
 def _called(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     assert plan.call is not None
     status, shown = _page(outcome, context.top_range)
-    applied = _applied(plan, resolution=None, representation=None, missing=None)
-    headers: list[Header] = [("Content-Range", shown), *applied]
+    headers: list[Header] = [("Content-Range", shown), *context.fixed.applied]
     if plan.call.routine.returns.is_void:
         return _Draft(204, headers)
     content = out_of_bounds(context.top_range, outcome.total).body() if status == 416 else outcome.body
     if plan.request.headers_only:
-        return _Draft(status, [*headers, *_content_type(plan)])
-    return _Draft(status, [*headers, _length(content), *_content_type(plan)], content)
+        return _Draft(status, [*headers, *context.fixed.content])
+    return _Draft(status, [*headers, _length(content), *context.fixed.content], content)
 
+
+_ANSWERS: dict[Action, Callable[[Plan, Outcome, Context], _Draft]] = {
+    Action.READ: _read,
+    Action.CREATE: _created,
+    Action.UPDATE: _updated,
+    Action.UPSERT: _upserted,
+    Action.DELETE: _deleted,
+    Action.CALL: _called,
+    Action.CALL_READ: _called,
+}
 
 # ---------------------------------------------------------------- OPTIONS
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from ..identity import Identity
 from ..names import QualifiedName, quote_ident, quote_literal
@@ -227,7 +228,7 @@ class Settings:
             identity.claims_json,
             request.method,
             request.path,
-            _headers(request),
+            _headers(tuple(request.headers)),
             _cookies(request),
         )
         return Query(self._sql, [*self._before, *(value.encode() for value in own), *self._after])
@@ -243,9 +244,11 @@ _REQUEST = (
 )
 
 
-def _headers(request: HttpRequest) -> str:
-    headers = {name: value for name, value in reversed(request.headers) if name != "cookie"}
-    return json.dumps(headers, ensure_ascii=False, separators=(",", ":"))
+@lru_cache(maxsize=512)
+def _headers(headers: tuple[tuple[str, str], ...]) -> str:
+    """Clients send the same headers again and again; those that do not make room for one another."""
+    first = {name: value for name, value in reversed(headers) if name != "cookie"}
+    return json.dumps(first, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cookies(request: HttpRequest) -> str:
