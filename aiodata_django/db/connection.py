@@ -24,15 +24,16 @@ from psycopg import pq
 from psycopg.pq.abc import PGresult
 
 from aiodata_django.core.errors import ApiError
-from aiodata_django.core.query.statement import Batch, BatchResult, Query
+from aiodata_django.core.query.statement import BatchResult, Query
 from aiodata_django.db.failures import (
     connection_lost,
     copy_not_possible,
     database_error,
     is_stale_statement,
 )
-from aiodata_django.db.job import CLOSING, IGNORED, LSN, SYNC, Job, Marker, Preparing, Step
-from aiodata_django.db.statements import ServerStatement, StatementCache, read_rows
+from aiodata_django.db.job import CLOSING, COMMAND, LSN, SYNC, UNWANTED, Job, Preparing, Step, Streamed
+from aiodata_django.db.statements import Key, ServerStatement, StatementCache, read_rows
+from aiodata_django.db.stream import Stream
 
 # Plain integers: comparing enumeration members costs more than the rest of the loop.
 _OK = frozenset({int(pq.ExecStatus.TUPLES_OK), int(pq.ExecStatus.COMMAND_OK), int(pq.ExecStatus.EMPTY_QUERY)})
@@ -42,7 +43,6 @@ _FAILED = int(pq.ExecStatus.FATAL_ERROR)
 _SKIPPED = int(pq.ExecStatus.PIPELINE_ABORTED)
 _SQLSTATE = int(pq.DiagnosticField.SQLSTATE)
 _IDLE = int(pq.TransactionStatus.IDLE)
-_BAD = int(pq.ConnStatus.BAD)
 
 _LIBPQ_17 = pq.version() >= 170000
 _CANCEL_TIMEOUT = 5.0
@@ -74,11 +74,12 @@ class Connection:
         self._released = released
         self._closed = closed
         self._statements = StatementCache(statement_cache)
-        self._preparing: dict[tuple[str, bytes], ServerStatement] = {}
+        self._preparing: dict[Key, ServerStatement] = {}
         self._forget_all = False
         self._steps: list[Step] = []
         self._at = 0
-        self._stream_at = -1
+        self._streamed = -1
+        """Which step comes in chunks, -1 for none."""
         self._reading = True
         self._writing = False
         self._alive = True
@@ -121,86 +122,97 @@ class Connection:
         """Send a job's batch. The connection must be free."""
         self.job = job
         job.connection = self
-        if job.stream is not None:
-            job.stream.source = self
         self._steps = []
         self._at = 0
         try:
-            self._send(job.batch, streaming=job.stream is not None)
+            self._send(job)
         except Exception as error:  # half a pipeline is on the wire: the connection cannot be kept
             self._break(error)
 
-    def _send(self, batch: Batch, *, streaming: bool) -> None:
-        if self._forget_all or self._statements.closing:
+    def _send(self, job: Job) -> None:
+        batch = job.batch
+        if self._statements.closing or self._forget_all:
             self._send_closings()
         if batch.begin is not None:
-            self._send_plain(batch.begin)
+            self._send_command(batch.begin)
         for query in batch.queries:
             self._send_query(query, batch.scope)
-        self._stream_at = len(self._steps) - 1 if streaming else -1
+        if job.stream is not None:
+            self._stream_last(job.stream)
         if batch.verdict is None:
-            self._send_end(batch, keep=not batch.rollback)
+            self._send_end(job, keep=not batch.rollback)
         else:
             self._pg.send_flush_request()
             self._flush()
-        if self._stream_at == 0:
-            self._begin_chunks()
 
     def _send_query(self, query: Query, scope: str) -> None:
         statements = self._statements
-        if not (query.prepare and statements.capacity):
-            self._pg.send_query_params(query.sql, query.params)
-            self._steps.append(ServerStatement(b"", (scope, query.sql)))
-            return
         key = (scope, query.sql)
-        statement = statements.get(key) or self._preparing.get(key) or self._send_parse(statements.new(key))
-        self._pg.send_query_prepared(statement.name, query.params)
-        self._steps.append(statement)
+        if query.prepare and statements.capacity:
+            statement = statements.get(key) or self._preparing.get(key) or self._send_parse(key)
+            self._pg.send_query_prepared(statement.name, query.params)
+        else:
+            statement = ServerStatement(b"", key)
+            self._pg.send_query_params(query.sql, query.params)
+        self._steps.append(statement if query.wanted else UNWANTED)
 
-    def _send_parse(self, statement: ServerStatement) -> ServerStatement:
-        self._pg.send_prepare(statement.name, statement.key[1])
-        self._preparing[statement.key] = statement
-        self._steps.append(Preparing(statement))
+    def _send_parse(self, key: Key) -> ServerStatement:
+        statement = self._statements.new(key)
+        self._pg.send_prepare(statement.name, key[1])
+        self._preparing[key] = statement
+        self._steps.append(Preparing(statement, self._statements))
         return statement
+
+    def _stream_last(self, stream: Stream) -> None:
+        """Let the rows of the statement sent last come in chunks."""
+        stream.source = self
+        last = self._steps[-1]
+        if isinstance(last, ServerStatement):
+            self._steps[-1] = Streamed(last)
+            self._streamed = len(self._steps) - 1
+            if self._streamed == 0:
+                self._begin_chunks(stream)
 
     def _send_closings(self) -> None:
         """Close statements nobody uses, before the batch and apart from it, lest they disturb it."""
         names, self._statements.closing = self._statements.closing, []
         if self._forget_all:
             self._forget_all = False
-            self._send_plain(b"deallocate all", CLOSING)
+            self._send_command(b"deallocate all", CLOSING)
         elif _LIBPQ_17:
             for name in names:
                 self._pg.send_close_prepared(name)
                 self._steps.append(CLOSING)
         else:
             for name in names:
-                self._send_plain(b"deallocate " + name, CLOSING)
+                self._send_command(b"deallocate " + name, CLOSING)
         self._pg.pipeline_sync()
         self._steps.append(CLOSING)
 
-    def _send_plain(self, sql: bytes, step: Marker = IGNORED) -> None:
+    def _send_command(self, sql: bytes, step: Step = COMMAND) -> None:
         self._pg.send_query_params(sql, None)
         self._steps.append(step)
 
-    def _send_end(self, batch: Batch, *, keep: bool) -> None:
+    def _send_end(self, job: Job, *, keep: bool) -> None:
         """COMMIT or ROLLBACK where one is needed, and the Sync that ends the transaction."""
+        batch = job.batch
+        job.committed = keep
         if not keep:
             # What would fail at the commit fails here too: the caller asked what would happen.
             if batch.rollback:
-                self._send_plain(b"set constraints all immediate")
-            self._send_plain(b"rollback")
+                self._send_command(b"set constraints all immediate")
+            self._send_command(b"rollback")
         elif batch.begin is not None:
-            self._send_plain(b"commit")
+            self._send_command(b"commit")
+        self._send_sync()
+        if batch.report_lsn:
+            self._send_command(b"select pg_current_wal_insert_lsn()", LSN)
+            self._send_sync()
+        self._flush()
+
+    def _send_sync(self) -> None:
         self._pg.pipeline_sync()
         self._steps.append(SYNC)
-        if batch.report_lsn:
-            self._pg.send_query_params(b"select pg_current_wal_insert_lsn()", None)
-            self._pg.pipeline_sync()
-            self._steps += (LSN, SYNC)
-        if self.job is not None:
-            self.job.committed = keep
-        self._flush()
 
     def _flush(self) -> None:
         """Write; where the socket takes no more, go on when it does."""
@@ -246,7 +258,8 @@ class Connection:
                 continue
             status = result.status
             if status in _OK:
-                self._on_result(job, result)
+                self._steps[self._at].take(job, result)
+                self._at += 1
             elif status == _SYNC_ANSWERED:
                 self._at += 1
                 self._on_sync(job)
@@ -263,35 +276,19 @@ class Connection:
                 return
 
     def _between_statements(self, job: Job) -> None:
-        if self._at == self._stream_at:
-            self._begin_chunks()
-        elif self._at == len(self._steps):
+        at = self._at
+        if at == self._streamed and job.stream is not None:
+            self._begin_chunks(job.stream)
+        elif at == len(self._steps):
             self._decide(job)
-        elif self._pg.status == _BAD:
+        elif self._lost:
             raise psycopg.OperationalError("the connection is lost")
 
-    def _begin_chunks(self) -> None:
-        job = self.job
-        if _LIBPQ_17 and job is not None and job.stream is not None:
-            self._pg.set_chunked_rows_mode(job.stream.chunk)
+    def _begin_chunks(self, stream: Stream) -> None:
+        if _LIBPQ_17:
+            self._pg.set_chunked_rows_mode(stream.chunk)
         else:
             self._pg.set_single_row_mode()
-
-    def _on_result(self, job: Job, result: PGresult) -> None:
-        step = self._steps[self._at]
-        self._at += 1
-        if step.__class__ is ServerStatement:
-            if job.stream is not None and self._at - 1 == self._stream_at:
-                job.stream.columns = step.columns(result)
-                self._stream_at = -1
-            else:
-                job.results.append(step.rows(result))
-        elif step.__class__ is Preparing:
-            del self._preparing[step.statement.key]
-            self._statements.keep(step.statement)
-        elif step is LSN:
-            value = result.get_value(0, 0)
-            job.lsn = None if value is None else value.decode()
 
     def _on_rows(self, job: Job, result: PGresult) -> bool:
         """A piece of the streamed statement; True when the wire must wait for the reader."""
@@ -307,8 +304,9 @@ class Connection:
             return True
         self._pause()
         step = self._steps[self._at]
-        columns = step.columns(result) if isinstance(step, ServerStatement) else ()
-        stream.begin(job.results, columns, complete=False)
+        if isinstance(step, Streamed):
+            stream.columns = step.statement.columns(result)
+        stream.begin(job.results, complete=False)
         job.future.set_result(stream)
         return True
 
@@ -326,8 +324,7 @@ class Connection:
         """All statements of a batch with a verdict are through: ask it, then end the transaction."""
         if job.error is not None:
             # The pipeline is aborted: Sync is all the server listens to.
-            self._pg.pipeline_sync()
-            self._steps.append(SYNC)
+            self._send_sync()
             self._flush()
             return
         verdict = job.batch.verdict
@@ -336,7 +333,7 @@ class Connection:
             keep = verdict is not None and verdict(job.results) and not job.batch.rollback
         except Exception as error:  # the caller's own, so the caller gets it
             job.error = error
-        self._send_end(job.batch, keep=keep)
+        self._send_end(job, keep=keep)
 
     def _on_sync(self, job: Job) -> None:
         if self._at < len(self._steps):
@@ -346,12 +343,10 @@ class Connection:
             # An explicit transaction that failed, or one a statement began by itself, outlives the Sync.
             self._steps = []
             self._at = 0
-            self._send_plain(b"rollback")
-            self._pg.pipeline_sync()
-            self._steps.append(SYNC)
+            self._send_command(b"rollback")
+            self._send_sync()
             self._flush()
-            return
-        if job.stale and not job.retried and not job.future.done():
+        elif job.stale and not job.retried and not job.future.done():
             self._retry(job)
         else:
             self._finish(job)
@@ -361,8 +356,7 @@ class Connection:
         self._statements.forget()
         self._preparing.clear()
         self._forget_all = True
-        job.reset()
-        job.retried = True
+        job.retry()
         self.start(job)
 
     # Ending -------------------------------------------------------------------------------------------
@@ -371,10 +365,12 @@ class Connection:
         """The transaction is over: tell the caller, and be free."""
         self.job = None
         job.connection = None
-        self._stream_at = -1
-        self._preparing.clear()
+        if self._preparing:
+            self._preparing.clear()
+        self._streamed = -1
         self._settle(job)
-        self._unpause()
+        if not self._reading:
+            self._unpause()
         if self._alive and not self._lost and self._ending is None:
             self._released(self)
 
@@ -385,11 +381,11 @@ class Connection:
                 stream.end(job.error if isinstance(job.error, ApiError) else None)
         elif job.error is not None:
             future.set_exception(job.error)
-        elif stream is not None:
-            stream.begin(job.results, stream.columns, complete=True)
-            future.set_result(stream)
-        else:
+        elif stream is None:
             future.set_result(BatchResult(job.results, job.lsn, job.committed))
+        else:
+            stream.begin(job.results, complete=True)
+            future.set_result(stream)
 
     def _pause(self) -> None:
         if self._reading:

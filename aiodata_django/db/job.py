@@ -1,26 +1,28 @@
-"""A batch on its way through a connection: what it waits for and what has come of it so far.
+"""A batch on its way through a connection, and the steps its results come in.
 
-What lives here: the records ``connection`` and ``pool`` share. What does not: what is done with them.
+What lives here: what a job waits for, what has come of it so far, and what each result on the wire adds to
+it. What does not: the wire (``connection``), and who runs what (``pool``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from psycopg.pq.abc import PGresult
 
 from aiodata_django.core.query.statement import Batch, Rows
-from aiodata_django.db.statements import ServerStatement
+from aiodata_django.db.statements import ServerStatement, StatementCache
 from aiodata_django.db.stream import Stream
 
 if TYPE_CHECKING:
     from aiodata_django.db.connection import Connection
 
+NO_ROWS: Final = Rows((), ())
+
 
 class Job:
-    """A batch on its way through a connection, and the future that waits for its outcome.
-
-    ``stream`` is given where the outcome is a Stream; otherwise it is a BatchResult.
-    """
+    """A batch, and the future of its outcome: ``stream`` where that is given, else a BatchResult."""
 
     __slots__ = (
         "batch",
@@ -41,11 +43,6 @@ class Job:
         self.future = future
         self.stream = stream
         self.connection: Connection | None = None
-        self.retried = False
-        self.reset()
-
-    def reset(self) -> None:
-        """As before it was first sent."""
         self.results: list[Rows] = []
         self.error: BaseException | None = None
         self.lsn: str | None = None
@@ -53,27 +50,86 @@ class Job:
         self.kept = False
         """Whether the commit is known to have succeeded, though more is to come."""
         self.stale = False
+        self.retried = False
+
+    def retry(self) -> None:
+        """As before it was first sent, but for knowing that it has been."""
+        self.results = []
+        self.error = None
+        self.lsn = None
+        self.stale = False
+        self.retried = True
 
 
-class Preparing:
-    """The step of a Parse: when it succeeds, the server has the statement."""
+class Step(Protocol):
+    """What the next result on the wire belongs to; a ServerStatement where the caller gets the rows."""
+
+    def take(self, job: Job, result: PGresult) -> None:
+        """Add a successful result to the job."""
+
+
+class Streamed:
+    """The statement whose rows come in chunks; its last result holds none."""
 
     __slots__ = ("statement",)
 
     def __init__(self, statement: ServerStatement) -> None:
         self.statement = statement
 
+    def take(self, job: Job, result: PGresult) -> None:
+        """Learn the columns, where no chunk has told them."""
+        if job.stream is not None:
+            job.stream.columns = self.statement.columns(result)
 
-class Marker:
-    """A step without a statement."""
+
+class Preparing:
+    """A Parse: when it has succeeded, the server has the statement."""
+
+    __slots__ = ("cache", "statement")
+
+    def __init__(self, statement: ServerStatement, cache: StatementCache) -> None:
+        self.statement = statement
+        self.cache = cache
+
+    def take(self, job: Job, result: PGresult) -> None:
+        """Remember the statement."""
+        self.cache.keep(self.statement)
+
+
+class Lsn:
+    """The position in the log after the commit."""
 
     __slots__ = ()
 
+    def take(self, job: Job, result: PGresult) -> None:
+        """Read the position."""
+        value = result.get_value(0, 0)
+        job.lsn = None if value is None else value.decode()
 
-IGNORED: Final = Marker()
-CLOSING: Final = Marker()
-SYNC: Final = Marker()
-LSN: Final = Marker()
 
-Step = ServerStatement | Preparing | Marker
-"""What the next result on the wire belongs to; a ServerStatement for the rows of a statement."""
+class Unwanted:
+    """A statement of the batch whose rows nobody looks at: no rows stand for them."""
+
+    __slots__ = ()
+
+    def take(self, job: Job, result: PGresult) -> None:
+        """Keep the results in the order of the statements."""
+        job.results.append(NO_ROWS)
+
+
+class Plain:
+    """A command of ours: nothing comes of it but success."""
+
+    __slots__ = ()
+
+    def take(self, job: Job, result: PGresult) -> None:
+        """Nothing to take."""
+
+
+UNWANTED: Final = Unwanted()
+LSN: Final = Lsn()
+COMMAND: Final = Plain()
+CLOSING: Final = Plain()
+"""Tidying up before the batch, whose failure is none of the batch's."""
+SYNC: Final = Plain()
+"""The end of the transaction."""

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from psycopg.pq.abc import PGresult
 
 from aiodata_django.core.query.statement import Row, Rows
+
+if TYPE_CHECKING:
+    from aiodata_django.db.job import Job
 
 Key = tuple[str, bytes]
 """A scope and an SQL text."""
@@ -33,9 +37,10 @@ class ServerStatement:
         self.key = key
         self._columns: tuple[bytes, ...] | None = None
 
-    def rows(self, result: PGresult) -> Rows:
-        """All rows of a result."""
-        return Rows(self.columns(result), read_rows(result), result.command_status or b"")
+    def take(self, job: Job, result: PGresult) -> None:
+        """Give the job all rows of a result."""
+        columns = self._columns or self.columns(result)
+        job.results.append(Rows(columns, read_rows(result), result.command_status or b""))
 
     def columns(self, result: PGresult) -> tuple[bytes, ...]:
         """The names of the result's columns."""

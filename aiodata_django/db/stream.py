@@ -92,10 +92,9 @@ class Stream:
         self._rows.extend(rows)
         return len(self._rows) >= self.chunk
 
-    def begin(self, results: Sequence[Rows], columns: tuple[bytes, ...], *, complete: bool) -> None:
+    def begin(self, results: Sequence[Rows], *, complete: bool) -> None:
         """The first chunk is there: the stream can be handed to its reader."""
         self.results = results
-        self.columns = columns
         self.complete = complete
         self._ended = complete
         self.first = self._take()

@@ -67,6 +67,12 @@ async def test_results_come_with_columns_and_tags_in_order(pool: Pool) -> None:
     assert result.lsn is None
 
 
+async def test_rows_nobody_wants_are_not_read(pool: Pool) -> None:
+    queries = [Query(b"select 1", wanted=False), Query(b"select 2"), Query(b"select 3", (), False, False)]
+    result = await pool.run(Batch(queries, scope=""))
+    assert [part.rows for part in result.results] == [(), [(b"2",)], ()]
+
+
 async def test_a_failing_statement_undoes_the_earlier_ones(pool: Pool) -> None:
     writes = [Query(b"insert into pets values ('Half')"), Query(b"select 1/0")]
     error = await refused(pool, Batch(writes, scope=""))

@@ -61,12 +61,14 @@ def _bound(param: Param, values: Sequence[Value]) -> bytes | None:
 class Query:
     """One SQL statement with its parameters in text format (type oid 0: PostgreSQL infers).
 
-    ``prepare`` False sends it unnamed, for text that will hardly come again.
+    ``prepare`` False sends it unnamed, for text that will hardly come again. ``wanted`` False says that
+    nobody looks at its rows: no rows stand for them in the result.
     """
 
     sql: bytes
     params: Sequence[bytes | None] = ()
     prepare: bool = True
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
