@@ -46,7 +46,10 @@ class Reader(Protocol):
 
 
 class Hub:
-    """See the module. ``position``: everything committed up to here is visible, within ``epoch``."""
+    """See the module. ``position``: everything committed up to here is visible, within ``epoch``.
+
+    A log that leaves a transaction out is found out by the chain of ``previous``: a new epoch, too.
+    """
 
     def __init__(self, log: Log, control: Control, catalogue: Catalogue, gate: Gate) -> None:
         self.log = log
@@ -55,9 +58,13 @@ class Hub:
         self.gate = gate
         self.epoch = ""
         self.position = 0
+        self._log_epoch = ""
+        self._last = 0
+        self._gaps = 0
         self.started = asyncio.Event()
         self._readers: dict[int, set[Reader]] = {}
         self._every: set[Reader] = set()
+        self._present: set[Reader] = set()  # also those with no table to be woken for
         self._digests: OrderedDict[int, Digest] = OrderedDict()
         self._odd: set[int] = set()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []
@@ -67,6 +74,7 @@ class Hub:
     def subscribe(self, reader: Reader, roots: Iterable[int] | None) -> None:
         """Wake ``reader`` for changes of these tables, of all for None. Replaces what it had before."""
         self.unsubscribe(reader)
+        self._present.add(reader)
         if roots is None:
             self._every.add(reader)
         else:
@@ -75,6 +83,7 @@ class Hub:
 
     def unsubscribe(self, reader: Reader) -> None:
         """Wake ``reader`` no more."""
+        self._present.discard(reader)
         self._every.discard(reader)
         for root in [root for root, readers in self._readers.items() if reader in readers]:
             self._readers[root].discard(reader)
@@ -112,15 +121,16 @@ class Hub:
         """Follow the log until cancelled."""
         end = 0
         while True:
-            await self.log.changed(self.epoch, end)
+            await self.log.changed(self._log_epoch, end)
             try:
-                if self.log.epoch != self.epoch:
+                if self.log.epoch != self._log_epoch:
                     await self._begin()
                 end = self.log.end
                 await self._follow(end)
             except LogTrimmed:
-                logger.warning("the log was trimmed before the hub could read it")
-                await self._begin()
+                logger.warning("the log has a gap: everybody starts over")
+                self._gaps += 1
+                self._log_epoch = ""
             except (psycopg.Error, ApiError, OSError) as error:
                 logger.warning("the hub waits: %s", str(error).strip())
                 end = 0
@@ -131,16 +141,19 @@ class Hub:
         epoch, start = self.log.epoch, self.log.start
         self.catalogue.forget()
         await self.catalogue.load(start)
-        self.epoch, self.position = epoch, start
+        self._log_epoch, self._last = epoch, start
+        self.epoch, self.position = f"{epoch}.{self._gaps}", start
         self._digests.clear()
         self.started.set()
         self._wake_all()
 
     async def _follow(self, end: int) -> None:
         while pending := self.log.after(self.position):
+            if pending[0].previous != self._last:
+                raise LogTrimmed
             visible = await self._until_visible(pending)
             await self._notice(visible)
-            self._publish(visible, end if len(visible) == len(pending) else visible[-1].lsn)
+            self._publish(visible, visible[-1].lsn)
         self._publish((), end)
 
     async def _until_visible(self, pending: Sequence[Transaction]) -> Sequence[Transaction]:
@@ -179,6 +192,7 @@ class Hub:
     def _publish(self, transactions: Sequence[Transaction], position: int) -> None:
         self.position = max(self.position, position)
         for transaction in transactions:
+            self._last = transaction.lsn
             concerned: set[Reader] = set()
             if transaction.relations:
                 concerned.update(self._every)
@@ -201,7 +215,7 @@ class Hub:
             self._passing = waiting
 
     def _wake_all(self) -> None:
-        for reader in self._every.union(*self._readers.values()):
+        for reader in self._present:
             reader.asleep = False
             reader.wake()
 

@@ -26,9 +26,8 @@ def problem_of(error: Exception, role: str, slot: str) -> str:
             "No change events: PostgreSQL's wal_level is too low; run "
             '"ALTER SYSTEM SET wal_level = logical" as superuser and restart PostgreSQL.'
         )
-    if isinstance(error, errors.InsufficientPrivilege | errors.InvalidAuthorizationSpecification) and (
-        "replication" in text.lower() or "walsender" in text or "WAL sender" in text
-    ):
+    # A refused connection has no SQLSTATE here, only words: "WAL sender", before 16 "walsender".
+    if "WAL sender" in text or "walsender" in text or "replication role" in text:
         return (
             f'No change events: role "{role}" has no REPLICATION right; run '
             f'"ALTER ROLE {role} REPLICATION" as superuser.'
