@@ -200,10 +200,7 @@ class Hub:
                     concerned.update(self._readers.get(root, ()))
             for reader in concerned:
                 if reader.asleep:
-                    # It had read everything: what came between concerned others.
-                    reader.position = max(reader.position, transaction.previous)
-                    reader.asleep = False
-                    reader.wake()
+                    self._rouse(reader, transaction.previous)
         self._release()
 
     def _release(self) -> None:
@@ -216,8 +213,18 @@ class Hub:
 
     def _wake_all(self) -> None:
         for reader in self._present:
-            reader.asleep = False
-            reader.wake()
+            if reader.asleep:
+                self._rouse(reader, self.position)
+            else:
+                reader.wake()
+
+    @staticmethod
+    def _rouse(reader: Reader, position: int) -> None:
+        # It had read everything that concerned it: what came up to ``position`` did not, by the definitions
+        # of its time, which may differ from those it finds now.
+        reader.position = max(reader.position, position)
+        reader.asleep = False
+        reader.wake()
 
     async def watch(self, seconds: float) -> None:
         """Every ``seconds``: compare the catalogue's fingerprint, put a heartbeat into the WAL."""
