@@ -9,6 +9,7 @@ This path is hot, and Django's own handler costs ten times all of it: no middlew
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ from django.core.asgi import get_asgi_application
 from django.core.handlers.asgi import ASGIHandler
 
 from .conf import Settings
-from .core.errors import ApiError, RequestError, too_large
+from .core.errors import ApiError, InternalError, RequestError, too_large
 from .core.query.request import Dialect, HttpRequest
 from .core.query.response import Response
+from .observe import logger
 from .runtime import Runtime, runtime_of
 from .servers import Application, RawHeaders, Receive, Scope, Send, Stream, send_whole
 
@@ -167,7 +169,15 @@ async def _answer(
             await _send(scope, receive, send, _error_response(error))
             return
     request = HttpRequest(method, path, scope["query_string"].decode("latin-1"), headers, body, mount)
-    await _send(scope, receive, send, await runtime.pipeline.respond(request, dialect))
+    await _send(scope, receive, send, await _respond(runtime, request, dialect))
+
+
+async def _respond(runtime: Runtime, request: HttpRequest, dialect: Dialect) -> Response:
+    try:
+        return await runtime.pipeline.respond(request, dialect)
+    except Exception:
+        logger.exception("a fault while answering %s %s%s", request.method, request.mount, request.path)
+        return _error_response(InternalError(500, "PGRSTX00", "Internal server error"))
 
 
 async def _read_body(receive: Receive, headers: list[tuple[str, str]], limit: int) -> bytes:
@@ -228,4 +238,13 @@ async def _stream(stream: Stream, status: int, headers: RawHeaders, pieces: Any)
             await close()
 
 
-application = aiodata_asgi(get_asgi_application())
+def __getattr__(name: str) -> Any:
+    """``application``, ready-made: the API in front of Django; made when it is first asked for (PEP 562)."""
+    if name != "application":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _ready_made()
+
+
+@cache
+def _ready_made() -> AiodataApplication:
+    return aiodata_asgi(get_asgi_application())

@@ -272,6 +272,13 @@ def started_runtime() -> Runtime | None:
     return runtime if runtime is not None and runtime.started else None
 
 
+async def end_views_runtime() -> None:
+    """Stop what :func:`views_runtime` made for the running loop; the next request makes it anew."""
+    runtime = _runtimes.pop(asyncio.get_running_loop(), None)
+    if runtime is not None:
+        await runtime.stop()
+
+
 async def views_runtime() -> Runtime:
     """A runtime without feed for the running loop, started: what Django's views need where nothing serves."""
     loop = asyncio.get_running_loop()

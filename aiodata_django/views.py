@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -23,7 +24,7 @@ from .core.errors import ApiError, too_large
 from .core.query import request as core
 from .core.query.request import Dialect
 from .core.query.response import Response
-from .runtime import Runtime, started_runtime, views_runtime
+from .runtime import Runtime, end_views_runtime, started_runtime, views_runtime
 
 T = TypeVar("T")
 
@@ -93,7 +94,14 @@ async def _runtime() -> tuple[Runtime, Home]:
 def _thread_loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="aiodata views", daemon=True).start()
+    setting_changed.connect(_forget, dispatch_uid="aiodata_django.views")
     return loop
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    """Settings overridden in a test: the runtime of the old ones ends."""
+    if setting in ("AIODATA", "DATABASES"):
+        asyncio.run_coroutine_threadsafe(end_views_runtime(), _thread_loop()).result(timeout=10)
 
 
 def _core_request(request: HttpRequest, rest: str, body: bytes) -> core.HttpRequest:

@@ -126,7 +126,7 @@ def prepare(postgres: EmbeddedPostgres) -> str:
 def create_database(postgres: EmbeddedPostgres, name: str, sql: str) -> None:
     """A database made from SQL, whole or not at all."""
     with psycopg.connect(postgres.uri(), autocommit=True) as connection:
-        if connection.execute("select from pg_database where datname = %s", [name]).fetchone():
+        if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
             return
         unfinished = f"{name} unfinished"
         connection.execute(f'drop database if exists "{unfinished}"')

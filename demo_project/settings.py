@@ -56,6 +56,8 @@ AIODATA = {
 # Django's own tables live in a database of their own; the served ones are reached through the alias "api".
 DATABASES = {"default": database(DJANGO_DATABASE), "api": database(os.environ["DEMO_DATABASE"])}
 
+DATABASE_ROUTERS = ["aiodata_django.tables.router.TablesRouter"]
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

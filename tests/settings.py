@@ -22,6 +22,7 @@ DATABASES = {
         "NAME": "aiodata_tests",
     }
 }
+DATABASE_ROUTERS = ["aiodata_django.tables.router.TablesRouter"]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
