@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from .auth import Authenticator
+from .conf import Settings
 from .core.errors import ApiError
 from .core.identity import Identity
 from .feed.service import Feed, FeedUnavailable
@@ -27,14 +28,20 @@ _REASON_BYTES = 123  # RFC 6455, 5.5: a close frame holds 125, two of them the c
 
 
 class StateConsumer(AsyncWebsocketConsumer):
-    """One socket. ``feed`` is the server's; ``authenticator`` answers the current one."""
+    """One socket. ``feed`` is the server's; ``authenticator`` and ``settings`` answer the current ones."""
 
     def __init__(
-        self, *args: Any, feed: Feed, authenticator: Callable[[], Authenticator], **kwargs: Any
+        self,
+        *args: Any,
+        feed: Feed,
+        authenticator: Callable[[], Authenticator],
+        settings: Callable[[], Settings],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._feed = feed
         self._authenticator = authenticator
+        self._settings = settings
         self._task: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
