@@ -2,21 +2,30 @@
 
 What lives here: the signals and how receivers name a table. What does not: who sends them (``relay``).
 
-Receivers of the row signals get, as keyword arguments:
+Receivers of ``row_created``, ``row_updated`` and ``row_deleted`` get, as keyword arguments:
 
 ``sender``      the model class of the table
-``row``         the row after the change, an instance of the model; for a deleted row what was known of it
-``old``         the row before the change, None unless it was updated and PostgreSQL told (its key if that
-                changed, all of it under REPLICA IDENTITY FULL); attributes that were not told are deferred
-``using``       the database alias the row can be read from
-``lsn``         position of the transaction's commit in the log, an int that grows with each commit
+``row``         the row after the change, an instance of the model; of a deleted row what PostgreSQL told
+``old``         the row before an update, as far as PostgreSQL told: all of it under REPLICA IDENTITY FULL,
+                its key if that changed, else None; None in the other two signals
+``using``       the database alias
+``lsn``         the end of the transaction in the log: an int that grows with each commit
 ``xid``         the transaction's id
 ``committed``   when it was committed, an aware datetime
 
-Receivers of ``schema_changed`` (sender: the app's registry module's name) get ``old`` and ``new`` (Schema),
-``changes`` (SchemaChange records), ``removed`` and ``added`` (model classes).
+Attributes PostgreSQL did not tell (of a deleted row all but its key, large values an update left alone) are
+deferred: read when asked for, as the table has them then. Tables without a key give no signals.
 
-Delivery is at least once, in commit order; a receiver that raises is logged and stops nobody.
+``table_truncated`` comes with ``sender``, ``using``, ``lsn``, ``xid`` and ``committed``, once for all rows.
+
+``changes_missed`` says that transactions before ``lsn`` may have been missed, since the server lost its place
+in the log: whoever keeps something in step with a table should read it again. Sender: ``None``.
+
+``schema_changed`` comes after models were rebuilt: ``old`` and ``new`` (Schema), ``changes`` (SchemaChange
+records), ``removed`` and ``added`` (model classes; one that was rebuilt is in both). Sender: ``None``.
+
+The signals fire in the process that serves, in commit order, a transaction only after all receivers of the
+one before it have returned. A receiver that raises is logged and stops nobody.
 """
 
 from __future__ import annotations
@@ -50,7 +59,7 @@ def _sender(sender: Any) -> Any:
     return _senders.setdefault(label, _Sender(label))
 
 
-class RowSignal(Signal):
+class TableSignal(Signal):
     """A signal whose sender is a table: a model class, or its label (``"aiodata.Pets"`` or ``"Pets"``).
 
     A receiver connected for a class also hears the class that replaces it after a schema change.
@@ -72,7 +81,9 @@ class RowSignal(Signal):
         return super()._live_receivers(_sender(sender))
 
 
-row_created = RowSignal()
-row_updated = RowSignal()
-row_deleted = RowSignal()
+row_created = TableSignal()
+row_updated = TableSignal()
+row_deleted = TableSignal()
+table_truncated = TableSignal()
+changes_missed = Signal()
 schema_changed = Signal()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ..core.changes.published import PublishedTable, RowFormat
@@ -22,8 +23,9 @@ from .reader import HubReader
 class RowChange:
     """One change. ``kind`` is ``create``, ``update``, ``delete`` or ``truncate``.
 
-    ``key`` are the key's values in the order of the table's columns, in JSON types: of the new row, of the
-    old one for ``delete``, empty for ``truncate``. ``old_key`` differs from it when an update changed it.
+    ``key`` are the key's values in the order of the table's columns, in JSON types (with Decimal for numbers
+    with a fraction, since ``numeric`` has more digits than a float): of the new row, of the old one for
+    ``delete``, empty for ``truncate``. ``old_key`` differs from it when an update changed it.
     ``row`` is the new row without what PostgreSQL did not repeat (unchanged TOAST) or does not send (virtual
     columns); ``old`` the old one, whole with REPLICA IDENTITY FULL, its key otherwise, None if not known.
     """
@@ -90,7 +92,7 @@ def _row_change(change: Change, table: PublishedTable, form: RowFormat) -> RowCh
 
 
 def _json(text: bytes) -> Any:
-    return json.loads(text)
+    return json.loads(text, parse_float=Decimal)
 
 
 class Follower(HubReader):
