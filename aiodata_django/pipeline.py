@@ -7,24 +7,25 @@ of the stages (``core.query``), HTTP itself (``asgi``, ``views``).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from .auth import Authenticator
 from .conf import Settings
 from .core.errors import ApiError, Header, InternalError
 from .core.identity import Identity
-from .core.query import cors, response
+from .core.query import cors, openapi, response
 from .core.query.describe import description, readable_columns
 from .core.query.outline import Outline, outline
 from .core.query.prepared import PlanCache, Prepared
 from .core.query.refusal import refuse
 from .core.query.request import Action, Dialect, HttpRequest
 from .core.query.response import Context, Outcome, Response
-from .core.query.statement import Batch, Rows
+from .core.query.statement import Batch, Row, Rows
 from .core.query.statements import set_config
 from .core.schema import Schema
 from .db.pool import Pool
+from .db.stream import Stream
 from .observe import Trouble, observe
 
 LSN_HEADER = "Aiodata-LSN"
@@ -90,7 +91,6 @@ class Pipeline:
             # A fault of ours is told to the log in full, and to the client not at all.
             observe(Trouble(f"internal error while answering {request.method} {request.path}: {fault!r}"))
             answer = refuse(_fault(), authenticated=authenticated)
-            raise
         self._finish(request, answer, timing)
         return answer
 
@@ -115,12 +115,25 @@ class Pipeline:
             return await self._inspect(request, prepared, identity, schema)
         if prepared.statement is None:
             return response.respond_info(prepared.plan)
-        outcome, lsn = await self._run(request, looked, prepared, identity)
-        timing.stage("transaction")
         context = Context(request, looked.top_range, prepared.fixed)
-        answer = response.respond(prepared.plan, outcome, context)
+        lsn = None
+        if prepared.streams(looked):
+            answer = await self._stream(context, looked, prepared, identity)
+        else:
+            outcome, lsn = await self._run(request, looked, prepared, identity)
+            answer = response.respond(prepared.plan, outcome, context)
+        timing.stage("transaction")
         answer.headers += self._told(prepared, answer, lsn)
         return answer
+
+    async def _stream(
+        self, context: Context, looked: Outline, prepared: Prepared, identity: Identity
+    ) -> Response:
+        """Rows as they come; those that fit one chunk are answered as a whole."""
+        stream = await self._pool.stream(prepared.row_batch(looked, context.request, identity))
+        if stream.complete:
+            return response.respond(prepared.plan, response.decode_rows(stream.first), context)
+        return response.respond_stream(prepared.plan, context, _body(stream))
 
     def _told(self, prepared: Prepared, answer: Response, lsn: str | None) -> list[Header]:
         headers: list[Header] = []
@@ -172,13 +185,12 @@ class Pipeline:
         self, request: HttpRequest, prepared: Prepared, identity: Identity, schema: Schema
     ) -> Response:
         """The root: an OpenAPI document of what the role may use."""
-        from .core.query import openapi
-
         plan = prepared.plan
         queries = openapi.queries(plan.request.schema, self._config)
-        settings = prepared.settings.bind(request, identity)
-        result = await self._pool.run(Batch([settings, *queries], scope=identity.role))
-        body = openapi.document(schema, plan.request.schema, result.results[1:], self._config)
+        before = [prepared.settings.bind(request, identity), *prepared.before]
+        batch = Batch([*before, *queries], scope=identity.role, begin=prepared.begin)
+        asked = (await self._pool.run(batch)).results[len(before) :]
+        body = openapi.document(schema, plan.request.schema, asked, self._config, request.mount or "/")
         headers: list[Header] = [("Content-Type", plan.media.content_type)]
         if plan.request.negotiated:
             headers.append(("Content-Profile", plan.request.schema))
@@ -198,6 +210,19 @@ class Pipeline:
             return refuse(error, authenticated=False)
         body = description(schema, exposed, result.results[1])
         return Response(200, [("Content-Length", str(len(body))), ("Content-Type", "application/json")], body)
+
+
+async def _body(stream: Stream) -> AsyncIterator[bytes]:
+    """The chunks of a stream as JSON; whoever stops reading gives the connection back."""
+    async with stream:
+        async for piece in response.stream_rows(_chunks(stream)):
+            yield piece
+
+
+async def _chunks(stream: Stream) -> AsyncIterator[Sequence[Row]]:
+    yield stream.first
+    async for rows in stream:
+        yield rows
 
 
 def _fault() -> InternalError:

@@ -51,6 +51,7 @@ class Outline:
     keys: tuple[Slot, ...]
     ranges: tuple[tuple[str, PlannedRange], ...]
     top_range: RowRange
+    page_limit: int | None
     accept: str
     content_type: media.MediaType
     preferences: Preferences
@@ -101,10 +102,10 @@ def _resource(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> _R
 
 
 def _root(method: str, config: QueryConfig) -> _Resource:
-    if config.openapi_mode == "disabled":
-        raise RequestError(404, "PGRST126", "Root endpoint metadata is disabled")
     if config.root_spec is not None:
         return _Resource(_by_method(_CALLS, method, call=True), config.root_spec.name)
+    if config.openapi_mode == "disabled":
+        raise RequestError(404, "PGRST126", "Root endpoint metadata is disabled")
     return _Resource(_by_method(_SCHEMA, method))
 
 
@@ -158,6 +159,7 @@ def outline(
         keys=keys,
         ranges=(),
         top_range=ALL,
+        page_limit=config.max_rows,
         accept=request.header("accept") or "*/*",
         content_type=media.parse_media_type(request.header("content-type") or "application/json"),
         preferences=_preferences(request, config, timezones),
@@ -240,6 +242,7 @@ def _read_ranges(
     if result.action.mutates:
         return
     asked["limit"] = result.top_range
+    result.page_limit = result.top_range.restricted(config.max_rows).limit
     result.ranges = tuple(
         (name, _planned(rows.restricted(config.max_rows), result.values))
         for name, rows in asked.items()

@@ -22,6 +22,12 @@ from .request import Action, HttpRequest
 from .response import Fixed, fixed_headers, inspects_results
 from .statement import Batch, Query, Statement
 
+LARGEST_PAGE = 500
+"""Rows that PostgreSQL may gather into one value; more are sent as they come."""
+
+CHUNK = 500
+"""Rows that are read before some are sent."""
+
 _ISOLATION = "default_transaction_isolation"
 _CHECK_CONSTRAINTS = Query(b"set constraints all immediate", prepare=False)
 
@@ -33,6 +39,7 @@ class Prepared:
     plan: Plan
     settings: statements.Settings
     statement: Statement | None = None
+    rows: Statement | None = None
     count: Statement | None = None
     before: tuple[Query, ...] = ()
     begin: bytes | None = None
@@ -46,7 +53,20 @@ class Prepared:
         self.main = 1 + len(self.before)
         self.fixed = fixed_headers(self.plan)
 
-    def batch(self, outline: Outline, request: HttpRequest, identity: Identity, *, chunk: int = 0) -> Batch:
+    def streams(self, outline: Outline) -> bool:
+        """Whether the rows are to be sent as they come: as many as there are, or more than a page."""
+        if self.rows is None:
+            return False
+        limit = outline.page_limit
+        return limit is None or limit > LARGEST_PAGE
+
+    def row_batch(self, outline: Outline, request: HttpRequest, identity: Identity) -> Batch:
+        """The transaction of a read whose rows are sent as they come."""
+        assert self.rows is not None
+        queries = [self.settings.bind(request, identity), *self.before, self.rows.bind(outline.values)]
+        return Batch(queries, scope=identity.role, begin=self.begin, rollback=self.rollback, chunk=CHUNK)
+
+    def batch(self, outline: Outline, request: HttpRequest, identity: Identity) -> Batch:
         """The transaction of one request."""
         queries = [self.settings.bind(request, identity), *self.before]
         if self.statement is not None:
@@ -61,7 +81,6 @@ class Prepared:
             begin=self.begin,
             rollback=self.rollback,
             report_lsn=self.writes and not self.rollback,
-            chunk=chunk,
         )
 
 
@@ -79,6 +98,7 @@ def prepare(outline: Outline, schema: Schema, config: QueryConfig, role: str) ->
         plan=planned,
         settings=statements.Settings.of(planned, config, role_settings, own),
         statement=statements.render(planned, config) if has_rows else None,
+        rows=statements.render_rows(planned) if _may_stream(planned) else None,
         count=statements.render_planned_count(planned)
         if guesses and count in ("planned", "estimated")
         else None,
@@ -87,6 +107,16 @@ def prepare(outline: Outline, schema: Schema, config: QueryConfig, role: str) ->
         rollback=_rolls_back(planned, config),
         inspects=inspects_results(planned),
         writes=not planned.read_only and planned.media.plan is None,
+    )
+
+
+def _may_stream(planned: Plan) -> bool:
+    """Plain arrays of rows that nobody wants counted."""
+    return (
+        planned.action is Action.READ
+        and planned.aggregation.kind == "json"
+        and planned.media.plan is None
+        and planned.request.preferences.count is None
     )
 
 

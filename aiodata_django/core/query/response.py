@@ -22,7 +22,7 @@ from .config import QueryConfig
 from .plan import Insert, Plan
 from .ranges import RowRange, content_range, range_status
 from .request import Action, HttpRequest
-from .statement import Rows
+from .statement import Row, Rows
 
 VARY = ("Vary", "Accept, Prefer, Range")
 JSON_TYPE = ("Content-Type", "application/json; charset=utf-8")
@@ -80,6 +80,47 @@ def decode(rows: Rows, *, called: bool = False) -> Outcome:
         status=status,
         inserted=None if inserted is None else int(inserted),
     )
+
+
+ROW_SEPARATOR = b", \n "
+"""What ``json_agg`` puts between rows."""
+
+
+def decode_rows(rows: Sequence[Row]) -> Outcome:
+    """The outcome of a statement of rows that are all there, as if they had been aggregated."""
+    headers, status = json.loads(rows[-1][0] or b"[null, null]")
+    return Outcome(
+        page_total=len(rows) - 1,
+        body=b"[" + ROW_SEPARATOR.join([row[0] or b"null" for row in rows[:-1]]) + b"]",
+        headers=headers and headers.encode(),
+        status=status and status.encode(),
+    )
+
+
+async def stream_rows(chunks: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
+    """A JSON array of rows, chunk by chunk; the last row of all holds settings and is left out."""
+    opening = b"["
+    held: bytes | None = None
+    async for chunk in chunks:
+        texts = [row[0] or b"null" for row in chunk]
+        if held is not None:
+            texts.insert(0, held)
+        held = texts.pop()  # perhaps the last of all
+        if texts:
+            yield opening + ROW_SEPARATOR.join(texts)
+            opening = ROW_SEPARATOR
+    yield b"[]" if opening == b"[" else b"]"
+
+
+def respond_stream(plan: Plan, context: Context, body: AsyncIterator[bytes]) -> Response:
+    """The answer to a read whose rows are sent as they come: their number is not known when it begins."""
+    headers: list[Header] = [
+        ("Content-Range", content_range(1, 0, None)),
+        ("Content-Location", content_location(context.request, plan.request.target)),
+        *context.fixed.content,
+        *context.fixed.applied,
+    ]
+    return Response(200, headers, body)
 
 
 # ---------------------------------------------------------------- whether results stand

@@ -43,6 +43,19 @@ def render(plan: Plan, config: QueryConfig) -> Statement:
     return _explained(plan, sql).statement()
 
 
+def render_rows(plan: Plan) -> Statement:
+    """The statement that answers one row of JSON for each row read: they can be passed on as they come.
+
+    The last row holds ``response.headers`` and ``response.status``: a function that the rows were read
+    through may have set them, so they are asked for when it has run.
+    """
+    assert plan.tree is not None
+    return concat(
+        f"SELECT row_to_json({_ROWS})::text FROM (", reads.select(plan.tree), f") {_ROWS}"
+        f" UNION ALL SELECT json_build_array({_HEADERS}, {_STATUS})::text",
+    ).statement()  # fmt: skip
+
+
 def render_planned_count(plan: Plan) -> Statement:
     """``EXPLAIN`` of the count, for ``count=planned`` and ``count=estimated``."""
     assert plan.tree is not None
