@@ -234,24 +234,24 @@ class Connection:
 
     def _on_readable(self) -> None:
         try:
-            self._consume()
-            self._advance()
+            self._read()
         except psycopg.Error as error:
             self._break(error)
 
-    def _consume(self) -> None:
+    def _read(self) -> None:
         self._pg.consume_input()
-        if self._tls:
-            # libpq may leave the end of a TLS record with OpenSSL, where the socket tells nothing of it.
+        if self._advance() and self._tls:
+            # libpq may have left the end of a TLS record with OpenSSL, where the socket tells nothing of it.
             self._pg.consume_input()
+            self._advance()
 
-    def _advance(self) -> None:
-        """Take every result that has arrived, and end the job when it was the last."""
+    def _advance(self) -> bool:
+        """Take every result that has arrived; True when more must arrive."""
         pg = self._pg
         while not pg.is_busy():
             job = self.job
             if job is None:
-                return
+                return False
             result = pg.get_result()
             if result is None:
                 self._between_statements(job)
@@ -265,7 +265,7 @@ class Connection:
                 self._on_sync(job)
             elif status in _PIECE:
                 if self._on_rows(job, result):
-                    return
+                    return False
             elif status == _FAILED:
                 self._on_error(job, result)
             elif status == _SKIPPED:
@@ -273,7 +273,8 @@ class Connection:
             else:  # COPY: the protocol is in a state that a pipeline has no way out of
                 job.error = job.error or copy_not_possible()
                 self.condemn()
-                return
+                return False
+        return True
 
     def _between_statements(self, job: Job) -> None:
         at = self._at
@@ -404,8 +405,7 @@ class Connection:
         try:
             self._advance()
             if self._reader_waits():
-                self._consume()
-                self._advance()
+                self._read()
         except psycopg.Error as error:
             self._break(error)
         if self._reader_waits():
