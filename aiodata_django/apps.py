@@ -14,7 +14,7 @@ class AiodataConfig(AppConfig):
 
     def ready(self) -> None:
         """Build the models from the schema file; nothing is started and no query is issued."""
-        from . import checks, registry
+        from . import checks, registry, relay
 
         checks.register_all()
         registry.load()
@@ -22,3 +22,4 @@ class AiodataConfig(AppConfig):
             from .admin import register
 
             register.register_all()
+        registry.subscribe(relay.announce)

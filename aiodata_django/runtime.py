@@ -19,6 +19,8 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
+from asgiref.sync import sync_to_async
+from django.apps import apps
 
 from .auth import Authenticator
 from .conf import IN_DATABASE, ConfigurationError, Settings, Sources, django_sources
@@ -141,6 +143,22 @@ class Runtime:
             feed=self.feed, authenticator=lambda: self.authenticator, settings=lambda: self.settings
         )
         self._sockets = cast(Application, consumer)
+        if _in_a_project():
+            from .relay import Relay
+
+            relay = Relay(self.feed.subscribe_transactions(), using=self.settings.database)
+            self._run("relay", relay.run())
+
+    async def _update_models(self, schema: Schema) -> None:
+        """The project's models follow the schema, where there is a file that they were built from."""
+        if self.settings.schema_file is None or not _in_a_project():
+            return
+        from . import registry
+
+        # In Django's thread: receivers of schema_changed may use the ORM.
+        swap = await sync_to_async(registry.swap)(schema)
+        if swap.changes:
+            observe(Notice("the schema file is not up to date, run: manage.py aiodata_sync"))
 
     def reload(self) -> None:
         """Read settings and schema anew, in the background; several calls in a row are one reload."""
@@ -189,6 +207,7 @@ class Runtime:
         observe(SchemaLoaded(len(schema.relations), len(schema.routines), time.monotonic() - started))
         self._schema = schema
         self._build()
+        await self._update_models(schema)
         return True
 
     async def _configure(self) -> None:
@@ -232,6 +251,11 @@ class Runtime:
             # Not in the main thread (runserver's reloader), or not on Windows: NOTIFY works everywhere.
             with suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):
                 loop.add_signal_handler(getattr(signal, name), self.reload)
+
+
+def _in_a_project() -> bool:
+    """Whether this is a Django project with the app installed, hence with models; the bare command is not."""
+    return apps.ready and apps.is_installed("aiodata_django")
 
 
 def _tell(task: asyncio.Task[None]) -> None:
