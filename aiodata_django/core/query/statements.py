@@ -244,7 +244,8 @@ class Settings:
             _headers(tuple(request.headers)),
             _cookies(request),
         )
-        return Query(self._sql, [*self._before, *(value.encode() for value in own), *self._after])
+        params = [*self._before, *[value.encode() for value in own], *self._after]
+        return Query(self._sql, params, wanted=False)
 
 
 _REQUEST = (
@@ -286,7 +287,7 @@ def _root_settings(plan: Plan, config: QueryConfig) -> list[tuple[str, str]]:
 
 def pre_request(function: QualifiedName) -> Query:
     """The call of ``db-pre-request``."""
-    return Query(f"select {function.sql}()".encode())
+    return Query(f"select {function.sql}()".encode(), wanted=False)
 
 
 def set_config(pairs: Sequence[tuple[str, str]]) -> Query:
