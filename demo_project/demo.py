@@ -7,6 +7,7 @@ kept under .demo/ between runs; delete that folder to start afresh.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import secrets
@@ -54,8 +55,24 @@ def main() -> int:
 
 def run(*, stay: bool) -> int:
     STATE.mkdir(exist_ok=True, mode=0o711)  # under root PostgreSQL's own account must pass
-    end_a_killed_runs_server()
-    refuse_a_port_in_use()
+    with only_demo():
+        end_a_killed_runs_server()
+        refuse_a_port_in_use()
+        return run_parts(stay=stay)
+
+
+@contextmanager
+def only_demo() -> Iterator[None]:
+    """Be the only one; the kernel gives the lock back however we end."""
+    with (STATE / "lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CannotRun("another demo is running: end it with Ctrl-C first") from None
+        yield
+
+
+def run_parts(*, stay: bool) -> int:
     say("PostgreSQL")
     with EmbeddedPostgres(STATE / "postgres") as postgres:
         password = prepare(postgres)
@@ -86,7 +103,7 @@ def end_a_killed_runs_server() -> None:
             if not alive(pid):
                 break
             time.sleep(0.1)
-    SERVER_PID.unlink()
+    SERVER_PID.unlink(missing_ok=True)
 
 
 def alive(pid: int) -> bool:
@@ -103,7 +120,7 @@ def refuse_a_port_in_use() -> None:
         try:
             probe.bind(("127.0.0.1", PORT))
         except OSError:
-            raise CannotRun(f"port {PORT} is in use: stop what listens there (another demo?)") from None
+            raise CannotRun(f"port {PORT} is in use: stop what listens there, then try again") from None
 
 
 def prepare(postgres: EmbeddedPostgres) -> str:
@@ -175,7 +192,7 @@ def server() -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        SERVER_PID.unlink()
+        SERVER_PID.unlink(missing_ok=True)
 
 
 def wait_for(process: subprocess.Popen[bytes]) -> None:

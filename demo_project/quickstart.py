@@ -6,12 +6,12 @@ Run by `make demo`; by hand: python demo_project/quickstart.py [URL]. Exits with
 import asyncio
 import sys
 
-import jwt
-
 from aiodata_django.client import Client
 
-# The secret of postgrest.conf, and the role whose rights we want.
-TOKEN = jwt.encode({"role": "auth"}, "superdupersecret")
+# {"role": "auth"}, signed (HS256) with the secret of postgrest.conf.
+TOKEN = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb2xlIjoiYXV0aCJ9.jOVzPENev84OP1c0E1uVT1YvmBZPXQUD7pz_vlAAZx4"
+)
 
 FISH = ("Fish", "Koi", "Aqui")
 DOG = ("Dog", "Shiba Inu", "Munch")
@@ -22,6 +22,8 @@ EXPECTED = [
     ("update", DOG),
     ("update", OTHER_DOG),
     ("delete", FISH),
+    ("delete", DOG),
+    ("delete", OTHER_DOG),
 ]
 
 heard = asyncio.Queue()
@@ -39,8 +41,13 @@ def callback(action, table, entries):
 async def main(url):
     client = Client(url, TOKEN, callback=callback)
     await client.start()
-    pets = client.tables.pets
+    try:
+        return await play(client.tables.pets)
+    finally:
+        await client.stop()
 
+
+async def play(pets):
     # What an earlier run left behind.
     for key in (FISH, DOG, OTHER_DOG):
         if pets.get(*key):
@@ -61,10 +68,11 @@ async def main(url):
     print("The koi are given away:")
     await pets.delete("Fish", "Koi")
 
+    print("The dogs go home:")
+    await pets.delete("Dog")
+
     missing = await events(EXPECTED)
     print(f"Our fish, from the copy, without asking anybody: {pets.get('Fish')}")
-    await pets.delete("Dog")
-    await client.stop()
     for action, key in missing:
         print(f"not heard: {action} of {key}", file=sys.stderr)
     return 1 if missing else 0
