@@ -9,6 +9,7 @@ This path is hot, and Django's own handler costs ten times all of it: no middlew
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +17,12 @@ from urllib.parse import quote
 from django.core.asgi import get_asgi_application
 from django.core.handlers.asgi import ASGIHandler
 
+from . import docspage
 from .conf import Settings
 from .core.errors import ApiError, InternalError, RequestError, too_large
 from .core.query.request import Dialect, HttpRequest
 from .core.query.response import Response
-from .observe import logger
+from .observe import RequestAnswered, logger, observe, wants
 from .runtime import Runtime, runtime_of
 from .servers import Application, RawHeaders, Receive, Scope, Send, Stream, send_whole
 
@@ -72,7 +74,10 @@ class AiodataApplication:
             if path.startswith(mount) and (len(path) == length or path[length] == "/"):
                 await _answer(runtime, scope, receive, send, path[length:] or "/", mount, dialect)
                 return
-        if path == self._description and scope["method"] in ("GET", "HEAD") and self._describes(scope):
+        page = docspage.answer(scope["method"], path, runtime.settings)
+        if page is not None:
+            await _send(scope, receive, send, page)
+        elif path == self._description and scope["method"] in ("GET", "HEAD") and self._describes(scope):
             await _send(
                 scope, receive, send, await runtime.pipeline.describe(_header(scope, b"authorization"))
             )
@@ -173,11 +178,16 @@ async def _answer(
 
 
 async def _respond(runtime: Runtime, request: HttpRequest, dialect: Dialect) -> Response:
+    began = time.perf_counter()
     try:
-        return await runtime.pipeline.respond(request, dialect)
+        response = await runtime.pipeline.respond(request, dialect)
     except Exception:
         logger.exception("a fault while answering %s %s%s", request.method, request.mount, request.path)
-        return _error_response(InternalError(500, "PGRSTX00", "Internal server error"))
+        response = _error_response(InternalError(500, "PGRSTX00", "Internal server error"))
+    if wants(response.status):
+        path, seconds = request.mount + request.path, time.perf_counter() - began
+        observe(RequestAnswered(request.method, path, response.status, seconds))
+    return response
 
 
 async def _read_body(receive: Receive, headers: list[tuple[str, str]], limit: int) -> bytes:

@@ -18,6 +18,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from . import __version__
 from .conftypes import READERS, RoleClaim, Secret, SettingError, parse_qualified, read_role_claim, read_secret
 from .core.conffile import ConfFileError, parse_conf
 from .core.query.config import QueryConfig
@@ -74,6 +75,7 @@ class Settings:
     query_path: str = "/query"
     rest_path: str = "/rest"
     state_path: str = "/state"
+    docs_path: str | None = "/docs"  # the page that shows the API; none switches it off
     allow_keyless_writes: bool = True  # PATCH and DELETE of whole tables under query_path
     max_body_bytes: int = 64 * 1024 * 1024
     database: str = "default"  # Django alias: the models', and the source of db_uri when that is unset
@@ -118,6 +120,7 @@ class Settings:
             app_settings=self.app_settings,
             server_host=self.server_host,
             server_port=self.server_port,
+            version=__version__,
             allow_keyless_writes=self.allow_keyless_writes,
             hoisted_settings=self.db_hoisted_tx_settings,
             roles=self.roles,
@@ -301,9 +304,9 @@ class _Reading:
 def _conflicts(settings: Settings) -> list[str]:
     """What is wrong between settings that are each right."""
     problems = []
-    mounts = [settings.query_path, settings.rest_path, settings.state_path]
+    mounts = [settings.query_path, settings.rest_path, settings.state_path, settings.docs_path]
     if len(set(mounts)) < len(mounts):
-        problems.append("query-path, rest-path and state-path must differ from one another")
+        problems.append("query-path, rest-path, state-path and docs-path must differ from one another")
     for key, part in (("jwt-secret", "secret"), ("jwt-role-claim-key", "role_claim")):
         try:
             getattr(settings, part)

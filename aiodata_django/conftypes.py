@@ -151,6 +151,11 @@ def submount(value: Any) -> str:
     return path
 
 
+def optional_submount(value: Any) -> str | None:
+    """A mount, or none: None, False, ``none``, ``off``."""
+    return None if value in (None, False, "none", "off") else submount(value)
+
+
 def role(value: Any) -> str | None:
     """A role to become. ``none`` would be the login role itself, which nobody anonymous should be."""
     name = optional_text(value)
@@ -309,6 +314,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "query_path": submount,
     "rest_path": submount,
     "state_path": submount,
+    "docs_path": optional_submount,
     "allow_keyless_writes": boolean,
     "max_body_bytes": integer(1),
     "database": text,

@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from django.core.signals import setting_changed
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from . import docspage
+from .conf import current
 from .core.errors import ApiError, too_large
 from .core.query import request as core
 from .core.query.request import Dialect
@@ -49,6 +51,17 @@ async def describe(request: HttpRequest) -> HttpResponseBase:
     runtime, home = await _runtime()
     authorization = request.headers.get("Authorization")
     return _django_response(request, await home.run(runtime.pipeline.describe(authorization)), home)
+
+
+def docs(request: HttpRequest, name: str = "") -> HttpResponseBase:
+    """The page that shows the API, and its files."""
+    settings = current()
+    page = docspage.answer(request.method or "GET", f"{settings.docs_path}/{name}", settings)
+    if page is None:
+        raise Http404
+    answer = HttpResponse(page.body, headers=dict(page.headers))
+    answer.xframe_options_exempt = True  # its policy says more
+    return answer
 
 
 class Home:

@@ -275,6 +275,7 @@ def _routine(row: Record) -> Routine:
         variadic=row["variadic"],
         description=row["description"],
         settings=tuple((name, value) for name, _, value in settings),
+        oid=row["oid"],
     )
 
 

@@ -217,6 +217,7 @@ class Routine:
     variadic: bool = False
     description: str | None = None
     settings: tuple[tuple[str, str], ...] = ()  # SET clauses, e.g. ("statement_timeout", "1s")
+    oid: int = 0
 
     @property
     def qualified(self) -> QualifiedName:

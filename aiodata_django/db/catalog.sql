@@ -146,6 +146,7 @@ select coalesce(json_agg(f), '[]') from (
     where t.typtype = 'd'
   )
   select
+    p.oid::int8 as oid,
     n.nspname as schema,
     p.proname as name,
     obj_description(p.oid, 'pg_proc') as description,

@@ -85,6 +85,7 @@ def domain(oid, base, base_type, modifier=-1, *, not_null=False, default=None):
 
 def routine(**more):
     return {
+        "oid": 900,
         "schema": "api",
         "name": "f",
         "description": None,

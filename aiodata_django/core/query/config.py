@@ -33,6 +33,7 @@ class QueryConfig:
     app_settings: Mapping[str, str] = field(default_factory=dict)
     server_host: str = "localhost"
     server_port: int = 4000
+    version: str = ""  # ours, told by the OpenAPI document
     allow_keyless_writes: bool = True
     hoisted_settings: tuple[str, ...] = ()  # which of a routine's SET clauses hold for the whole transaction
     # By role: what ALTER ROLE … SET gave it, default_transaction_isolation among them.
