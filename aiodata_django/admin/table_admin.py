@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 else:
     _Base = object
 
+KINDS = {
+    Kind.TABLE: _("table"),
+    Kind.VIEW: _("view"),
+    Kind.MATERIALIZED_VIEW: _("materialized view"),
+    Kind.PARTITIONED: _("partitioned table"),
+    Kind.FOREIGN: _("foreign table"),
+}
 WRITABLE = frozenset({Kind.TABLE, Kind.PARTITIONED, Kind.FOREIGN})
 
 
@@ -159,7 +166,11 @@ class TableAdminMixin(_Base):
         )
 
     def _about(self) -> dict[str, Any]:
-        return {"relation": self.relation, "relation_writable": self._writable}
+        return {
+            "relation": self.relation,
+            "relation_kind": KINDS[self.relation.kind],
+            "relation_writable": self._writable,
+        }
 
     def _page(
         self, request: HttpRequest, view: Callable[[], Any], refused: Callable[[DatabaseError], Any] | None
