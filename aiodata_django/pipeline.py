@@ -35,14 +35,17 @@ LSN_HEADER = "Aiodata-LSN"
 class Timing:
     """How long each stage took, for Server-Timing. Times in milliseconds."""
 
-    __slots__ = ("_last", "_stages")
+    __slots__ = ("_last", "_stages", "_wanted")
 
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
+    def __init__(self, *, wanted: bool) -> None:
+        self._wanted = wanted
+        self._last = time.perf_counter() if wanted else 0.0
         self._stages: list[tuple[str, float]] = []
 
     def stage(self, name: str) -> None:
         """The stage of that name ends here."""
+        if not self._wanted:
+            return
         now = time.perf_counter()
         self._stages.append((name, (now - self._last) * 1000))
         self._last = now
@@ -78,7 +81,7 @@ class Pipeline:
         return answer
 
     async def _respond(self, request: HttpRequest, dialect: Dialect) -> Response:
-        timing = Timing()
+        timing = Timing(wanted=self._settings.server_timing_enabled)
         authenticated = False
         try:
             identity = self._authenticator.authenticate(request.header("authorization"), time.time())

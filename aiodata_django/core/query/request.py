@@ -53,7 +53,7 @@ class Action(Enum):
         return self in (Action.CALL, Action.CALL_READ)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpRequest:
     """The pieces of HTTP, as they came.
 
@@ -70,7 +70,7 @@ class HttpRequest:
     first: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "first", dict(reversed(self.headers)))
+        self.first = dict(reversed(self.headers))
 
     def header(self, name: str) -> str | None:
         """The first header of that (lower case) name."""

@@ -38,7 +38,7 @@ class Response:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """The one row of the main statement, decoded. ``total`` is None when nobody counted."""
 
@@ -86,9 +86,13 @@ ROW_SEPARATOR = b", \n "
 """What ``json_agg`` puts between rows."""
 
 
+_NO_SETTINGS = b"[null, null]"
+
+
 def decode_rows(rows: Sequence[Row]) -> Outcome:
     """The outcome of a statement of rows that are all there, as if they had been aggregated."""
-    headers, status = json.loads(rows[-1][0] or b"[null, null]")
+    last = rows[-1][0] or _NO_SETTINGS
+    headers, status = (None, None) if last == _NO_SETTINGS else json.loads(last)
     return Outcome(
         page_total=len(rows) - 1,
         body=b"[" + ROW_SEPARATOR.join([row[0] or b"null" for row in rows[:-1]]) + b"]",
@@ -299,7 +303,7 @@ def _created(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     if full:
         headers += context.fixed.content
     merged = request.preferences.resolution == "merge-duplicates"
-    status = 200 if merged and outcome.inserted is not None and outcome.inserted <= 0 else 201
+    status = 200 if merged and (outcome.inserted or 0) <= 0 else 201
     return _Draft(status, headers, outcome.body if full else b"")
 
 

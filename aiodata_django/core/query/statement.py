@@ -1,7 +1,10 @@
 """SQL ready to run: text, parameters, and the batch of statements that makes one request's transaction.
 
 What lives here: the records that pass from the pure core to ``db``. What does not: how they are rendered
-(``sql``) or sent (``db.pool``).
+(``statements``) or sent (``db.pool``).
+
+Those made for every request are not frozen, though nobody changes them: freezing doubles what making them
+costs, and several are made for each request.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ def _bound(param: Param, values: Sequence[Value]) -> bytes | None:
     return value.encode() if isinstance(value, str) else value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
     """One SQL statement with its parameters in text format (type oid 0: PostgreSQL infers).
 
@@ -71,7 +74,7 @@ class Query:
     wanted: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
     """The outcome of one statement: column names, rows of text values, and the command tag."""
 
@@ -80,7 +83,7 @@ class Rows:
     tag: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """One transaction: statements sent in one pipeline, all or nothing.
 
@@ -102,7 +105,7 @@ class Batch:
     chunk: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BatchResult:
     """What came of a batch: one :class:`Rows` a statement, in order; the LSN when it was asked for."""
 
