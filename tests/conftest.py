@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tests.live import PUBLISHED, LiveServer
+from tests.live import DEMO_SCHEMA, LiveServer
 
 MakeDatabase = Callable[..., str]
 AsUser = Callable[..., str]
@@ -181,10 +182,10 @@ def aiodata_server(make_module_database: MakeDatabase) -> Iterator[LiveServer]:
 
 
 def live_server_of(
-    stack: ExitStack, make: MakeDatabase, sql: str = PUBLISHED, *options: str, server: str = "uvicorn"
+    stack: ExitStack, make: MakeDatabase, sql: str = DEMO_SCHEMA, *options: str, **more: Any
 ) -> LiveServer:
     admin_uri = make(sql)
-    live = LiveServer(as_user_of(admin_uri, "authenticator"), *options, server=server)
+    live = LiveServer(as_user_of(admin_uri, "authenticator"), *options, **more)
     live.admin_uri = admin_uri
     stack.callback(live.close)
     return live.start()

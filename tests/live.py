@@ -11,14 +11,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import jwt
 
 SECRET = "tests-share-this-secret-of-32-bytes!"
-DEMO_SCHEMA = (Path(__file__).parent.parent / "demo_project" / "schema.sql").read_text()
-# What an administrator runs once: only a superuser may publish all tables of a schema, later ones too.
-PUBLISHED = DEMO_SCHEMA + "\ncreate publication aiodata for tables in schema api;\n"
+ROOT = Path(__file__).parent.parent
+DEMO_SCHEMA = (ROOT / "demo_project" / "schema.sql").read_text()
 
 
 def token(role: str = "auth", **claims: object) -> str:
@@ -32,7 +33,18 @@ class LiveServer:
     A second :meth:`start` takes the same port, as a restarted server does.
     """
 
-    def __init__(self, db_uri: str, *options: str, server: str = "uvicorn") -> None:
+    def __init__(
+        self,
+        db_uri: str,
+        *options: str,
+        server: str = "uvicorn",
+        module: str = "aiodata_django.cli",
+        path: str = "",
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._module = module
+        self._path = path  # what the module puts before everything
+        self._environment = environment
         self._arguments = ["--db-uri", db_uri, "--schema", "api", "--anon-role", "anon", "--secret", SECRET]
         self._arguments += ["--server", server, "--host", "127.0.0.1", *options]
         self._port = "0"
@@ -43,13 +55,15 @@ class LiveServer:
 
     def start(self) -> LiveServer:
         """Start it, and wait until it describes its schema."""
-        command = [sys.executable, "-m", "aiodata_django.cli", *self._arguments, "--port", self._port]
+        command = [sys.executable, "-m", self._module, *self._arguments, "--port", self._port]
         environment = {name: value for name, value in os.environ.items() if "AIOD" not in name}
+        environment |= {"PYTHONPATH": str(ROOT), **self._environment}
         self._process = subprocess.Popen(
             command, stdout=self._output, stderr=subprocess.STDOUT, env=environment, cwd=tempfile.gettempdir()
         )
-        self.url = self._wait_for(self._address)
-        self._port = self.url.rpartition(":")[2]
+        address = self._wait_for(self._address)
+        self._port = address.rpartition(":")[2]
+        self.url = address + self._path
         self._wait_for(self._describes)
         return self
 

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import quote
 
 from .values import text_of
 
@@ -27,11 +26,6 @@ def quoted(text: str) -> str:
 def quoted_name(name: str) -> str:
     """A column's or table's name, quoted when it needs it."""
     return name if _NAME.fullmatch(name) else quoted(name)
-
-
-def quoted_columns(names: Iterable[str]) -> str:
-    """A ``select`` of these columns, percent-encoded."""
-    return quote(",".join(map(quoted_name, names)), safe=",")
 
 
 def list_of(values: Iterable[Any]) -> str:

@@ -12,21 +12,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from ..core.state.cache import Cache, Event, TableCache
-from ..core.state.entry import decode
+from ..core.state.entry import Entry, decode
 from .backoff import Backoff
-from .conditions import quoted_columns
+from .conditions import Column, Condition
 from .description import Description, descriptions
 from .error import Error, Unreachable
 from .frames import MessageReader
 from .inbox import Inbox
 from .origin import Origin
+from .query import Query, result
 from .table import Table, Tables, replace_tables
 from .transport import SocketClosed
-from .values import table_path
 
 logger = logging.getLogger("aiodata_django.client")
 
@@ -173,14 +173,31 @@ class Follower:
         return problems
 
     async def _fill(self, table: TableCache) -> None:
-        target = table_path(self._query, table.name)
-        target += f"?select={quoted_columns(table.rows.names)}"
-        reader = table.reader()
-        async with self._origin.stream(target) as answer:
+        """All rows of a table. A server may cut its answers short (``db-max-rows``) and does not say so."""
+        everything = Query((table.name,)).select(*map(Column, table.rows.names))
+        count, _ = await self._read(table, everything)
+        rest = Query((table.name,)).select(*map(Column, table.key)).limit(1, offset=count)
+        if not count or not result(await self._origin.request("GET", rest.target(self._query))):
+            return
+        for name in table.key:
+            everything = everything.order(Column(name))
+        last = None
+        while count:
+            page = everything if last is None else everything.where(beyond(table.key, last))
+            count, last = await self._read(table, page)
+
+    async def _read(self, table: TableCache, query: Query) -> tuple[int, Entry | None]:
+        """Fill with the rows of an answer; how many they were, and the last."""
+        reader, count, last = table.reader(), 0, None
+        async with self._origin.stream(query.target(self._query)) as answer:
             async for piece in answer.pieces:
-                table.fill(reader.feed(piece))
+                if rows := reader.feed(piece):
+                    count, last = count + len(rows), rows[-1]
+                    table.fill(rows)
                 await asyncio.sleep(0)  # what has arrived already would else be decoded in one go
-        table.fill(reader.close())
+        rows = reader.close()
+        table.fill(rows)
+        return count + len(rows), rows[-1] if rows else last
 
     async def _differences(self, fresh: Cache) -> list[Event]:
         events: list[Event] = []
@@ -205,6 +222,15 @@ class Follower:
             table.problem = problems.get(name)
             tables[name] = table
         replace_tables(self._tables, tables)
+
+
+def beyond(key: Sequence[str], row: Entry) -> Condition:
+    """Rows that come after this one in the order of the key."""
+    first = Column(key[0])
+    after = first.compare("gt", row[key[0]])
+    if len(key) == 1:
+        return after
+    return after | (first.compare("eq", row[key[0]]) & beyond(key[1:], row))
 
 
 def _nothing(like: TableCache | None) -> TableCache:

@@ -33,7 +33,8 @@ def description(schema: Schema, exposed: str, readable: Rows) -> bytes:
     """The description as JSON: ``{table: {column: {main, type, dims, null, info, refs}}}``.
 
     Tables and columns stand in the order of the schema; ``type`` is ``pg_type.typname``, ``refs`` the table
-    and column referred to, or two nulls.
+    and column referred to, or two nulls. ``main`` is false in views: clients keep a copy of what has a key,
+    and no event tells when a view's rows change.
     """
     pairs = {(row[0] or b"", row[1] or b"") for row in readable.rows}
     names = {(table.decode(), column.decode()) for table, column in pairs}
@@ -59,7 +60,7 @@ def _columns(relation: Relation, readable: Set[tuple[str, str]]) -> dict[str, ob
 
 def _column(relation: Relation, column: Column) -> dict[str, object]:
     return {
-        "main": column.name in relation.primary_key,
+        "main": column.name in relation.primary_key and not relation.kind.is_view,
         "type": column.typname,
         "dims": column.dims,
         "null": column.nullable,

@@ -155,7 +155,7 @@ class TableCache:
     def differences(self, fresh: TableCache) -> Iterator[Event | None]:
         """The net changes from this copy to ``fresh``: at most one event a key, None now and then to breathe.
 
-        Rows that are equal stay the same objects. Neither copy may change until the iterator has ended.
+        Neither copy may change until the iterator has ended.
         """
         index, other = self._index, fresh._index
         if self.key != fresh.key:  # the table was made anew: no row is the same
