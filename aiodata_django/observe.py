@@ -111,9 +111,17 @@ class Notice(Observation):
 Handler = Callable[[Observation], None]
 
 
+class Volume:
+    """How loud an answered request must be to be logged: ``log-level``, set when a server starts."""
+
+    least = logging.ERROR
+
+
 def log(observation: Observation) -> None:
     """Write an observation to the logger ``aiodata_django``."""
-    logger.log(observation.level, "%s", observation.text)
+    level = observation.level
+    if level >= Volume.least or not isinstance(observation, RequestAnswered):
+        logger.log(level, "%s", observation.text)
 
 
 handlers: list[Handler] = [log]
@@ -130,6 +138,6 @@ def observe(observation: Observation) -> None:
 
 
 def wants(status: int) -> bool:
-    """Whether anybody listens to answers of this status: timing and telling cost more than this question."""
+    """Whether anybody listens to answers of this status: telling costs more than this question."""
     level = logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO
-    return len(handlers) > 1 or logger.isEnabledFor(level)
+    return level >= Volume.least or len(handlers) > 1

@@ -34,7 +34,7 @@ from .db.pool import Pool
 from .db.watch import Watch
 from .feed.service import Feed
 from .jwks import keep_keys
-from .observe import Notice, SchemaLoaded, Trouble, observe
+from .observe import LEVELS, Notice, SchemaLoaded, Trouble, Volume, observe
 from .pipeline import Pipeline
 from .servers import Application, Receive, Scope, Send, before_shutdown, under_daphne
 
@@ -84,6 +84,7 @@ class Runtime:
 
     async def _start(self) -> None:
         self._take(self._sources.settings())
+        Volume.least = LEVELS[self.settings.log_level]
         for warning in self.settings.warnings:
             observe(Notice(warning))
         self.pool = self._make_pool()

@@ -58,7 +58,8 @@ def log_to_terminal(level: str) -> None:
     import logging
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logger.setLevel(min(LEVELS[level], logging.WARNING) if level != "crit" else logging.CRITICAL)
+    # Troubles and notices are told at any level but crit; of requests those that log-level lets through.
+    logger.setLevel(logging.CRITICAL if level == "crit" else min(LEVELS[level], logging.WARNING))
 
 
 def serve(

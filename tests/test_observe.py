@@ -6,7 +6,16 @@ import logging
 
 import pytest
 
-from aiodata_django.observe import Notice, RequestAnswered, SchemaLoaded, Trouble, handlers, observe, wants
+from aiodata_django.observe import (
+    Notice,
+    RequestAnswered,
+    SchemaLoaded,
+    Trouble,
+    Volume,
+    handlers,
+    observe,
+    wants,
+)
 
 
 @pytest.fixture
@@ -28,7 +37,8 @@ def subscribed():
         (Notice("so"), logging.WARNING, "so"),
     ],
 )
-def test_an_observation_is_told_and_logged(observation, level, text, subscribed, caplog):
+def test_an_observation_is_told_and_logged(observation, level, text, subscribed, caplog, monkeypatch):
+    monkeypatch.setattr(Volume, "least", logging.DEBUG)
     with caplog.at_level(logging.DEBUG, "aiodata_django"):
         observe(observation)
     assert subscribed == [observation]
@@ -48,13 +58,21 @@ def test_a_handler_that_fails_stops_nobody(subscribed, caplog):
     assert "a handler of observations failed" in caplog.text
 
 
-def test_nobody_is_told_of_what_nobody_listens_to(caplog):
-    with caplog.at_level(logging.ERROR, "aiodata_django"):
-        assert wants(500)
-        assert not wants(404)
-        assert not wants(200)
-        handlers.append(lambda observation: None)
-        try:
-            assert wants(200)
-        finally:
-            handlers.pop()
+def test_requests_are_logged_from_the_configured_level_on(caplog, monkeypatch):
+    answers = [RequestAnswered("GET", "/x", status, 0.0) for status in (200, 404, 500)]
+    for level, logged in (
+        (logging.ERROR, [500]),
+        (logging.WARNING, [404, 500]),
+        (logging.INFO, [200, 404, 500]),
+    ):
+        monkeypatch.setattr(Volume, "least", level)
+        assert [answer.status for answer in answers if wants(answer.status)] == logged
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "aiodata_django"):
+            for answer in answers:
+                observe(answer)
+        assert caplog.messages == [answer.text for answer in answers if answer.status in logged]
+
+
+def test_all_requests_are_told_where_somebody_subscribed(subscribed):
+    assert wants(200)
