@@ -110,13 +110,14 @@ class Stream:
         self._unregister()
         transport: Any = getattr(getattr(self._send, "__self__", None), "transport", None)
         if self._request is not None and self._request.channel is not None:
-            self._request.channel.abortConnection()
+            self._request.channel.transport.abortConnection()
         elif hasattr(transport, "abort"):
             transport.abort()
 
     def _unregister(self) -> None:
-        if self._request is not None and self._request.producer is self._flow:
-            self._request.unregisterProducer()
+        request = self._request
+        if request is not None and request.producer is self._flow and request.channel is not None:
+            request.unregisterProducer()
 
 
 class _Flow:

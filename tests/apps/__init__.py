@@ -1,0 +1,1 @@
+"""ASGI applications that tests serve in processes of their own."""

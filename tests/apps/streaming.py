@@ -1,0 +1,60 @@
+"""An application that streams without end, and writes down how far it came and how it ended.
+
+Served by ``python -m tests.apps.streaming daphne|uvicorn``; says its address on stdout.
+"""
+
+import sys
+
+from aiodata_django.servers import Stream
+from aiodata_django.serving import listen, serve
+
+PIECE = b"x" * 65536
+LAST = "the last piece"
+
+
+async def pieces(told):
+    told["sent"] = 0
+    try:
+        while True:
+            told["sent"] += len(PIECE)
+            yield PIECE
+    finally:
+        told["ended"] = True
+
+
+TOLD = {}
+
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    stream = Stream(receive, send)
+    if scope["path"] == "/told":
+        await stream.start(200, [(b"content-type", b"text/plain")])
+        await stream.write(f"{TOLD.get('sent')} {TOLD.get('ended', False)}".encode())
+        await stream.finish()
+        return
+    if scope["path"] == "/broken":
+        await stream.start(200, [(b"content-type", b"text/plain")])
+        await stream.write(b"the first piece")
+        stream.abort()
+        return
+    source = pieces(TOLD)
+    await stream.start(200, [(b"content-type", b"application/octet-stream")])
+    async for piece in source:
+        if stream.gone:
+            break
+        await stream.write(piece)
+    await source.aclose()
+    await stream.finish()
+
+
+if __name__ == "__main__":
+    bound = listen("127.0.0.1", 0)
+    sys.stdout.write(f"{bound.getsockname()[1]}\n")
+    sys.stdout.flush()
+    serve(application, bound, server=sys.argv[1])

@@ -1,0 +1,73 @@
+"""What servers let us do beyond ASGI: waiting for slow clients, noticing those who leave, aborting."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def port(request):
+    """The port of a server of each kind that streams without end."""
+    command = [sys.executable, "-m", "tests.apps.streaming", request.param]
+    root = Path(__file__).parent.parent
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
+    yield int(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=15)
+
+
+def get(port: int, path: str) -> str:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    body = connection.getresponse().read().decode()
+    connection.close()
+    return body
+
+
+def wait_until_sent_stays(port: int) -> int:
+    """How much was sent, once it no longer grows."""
+    sent = -1
+    while (now := int(get(port, "/told").split()[0])) != sent:
+        sent = now
+        time.sleep(0.3)
+    return sent
+
+
+def test_a_stream_waits_for_its_reader_and_ends_when_the_reader_leaves(port):
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", port))
+    client.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    client.recv(1000)
+    # The kernel's buffers take some megabytes; what nobody reads must not go on growing in ours.
+    held = wait_until_sent_stays(port)
+    assert held < 16 * MEGABYTE
+    received = 0
+    while received < held + 4 * MEGABYTE:
+        received += len(client.recv(65536))
+    assert wait_until_sent_stays(port) >= held + 4 * MEGABYTE
+    client.close()
+    deadline = time.monotonic() + 10
+    while not get(port, "/told").endswith("True"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_aborted_stream_does_not_look_whole(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/broken")
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        connection.getresponse().read()
+    connection.close()
+    assert get(port, "/told")
