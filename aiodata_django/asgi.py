@@ -225,9 +225,12 @@ async def _send(scope: Scope, receive: Receive, send: Send, response: Response) 
     if not isinstance(body, bytes):
         await _stream(Stream(receive, send), response.status, headers, body)
         return
-    if not any(name == b"content-length" for name, _ in headers) and response.status not in (204, 304):
+    head = scope["method"] == "HEAD"
+    # To HEAD nobody says how long the body would have been: it was not made (RFC 9110, 8.6).
+    bodiless = head or response.status in (204, 304)
+    if not bodiless and not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(body)))
-    await send_whole(send, response.status, headers, b"" if scope["method"] == "HEAD" else body)
+    await send_whole(send, response.status, headers, b"" if head else body)
 
 
 async def _stream(stream: Stream, status: int, headers: RawHeaders, pieces: Any) -> None:

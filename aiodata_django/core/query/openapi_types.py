@@ -10,6 +10,7 @@ https://github.com/OAI/OpenAPI-Specification/blob/main/versions/2.0.md
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
@@ -30,6 +31,12 @@ _TYPES: Mapping[str, str | None] = {
     "double precision": "number",
     "json": None,  # any JSON value: no type at all says so
     "jsonb": None,
+}
+
+# These two are formats of JSON Schema too, and CURRENT_DATE is no date to those who validate.
+_LITERALS: Mapping[str, re.Pattern[str]] = {
+    "date": re.compile(r"\d{4}-\d\d-\d\d"),
+    "uuid": re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
 
 
@@ -73,6 +80,9 @@ def parsed_default(type_name: str, default: str | None) -> object:
     if swagger_type(type_name) == "string":
         cast = f"::{type_name}"
         bare = default.removesuffix(cast).strip("'") if default.endswith(cast) else default
+        literal = _LITERALS.get(type_name)
+        if literal is not None and not literal.fullmatch(bare):
+            return None
         text = f'"{bare}"'
     try:
         return json.loads(text, parse_constant=_refuse)
