@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := aiodata pgrest postgrest
+BENCHMARKS = $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))
 
 .PHONY: demo test check format bench install install-demo peers clean
 
@@ -24,7 +25,7 @@ format: install  ## make the style right
 	@$(BIN)/ruff format
 
 bench: install  ## benchmarks, beside their limits
-	@set -e; for benchmark in benchmarks/[a-z]*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark; done
+	@set -e; for benchmark in $(BENCHMARKS); do echo "== $$benchmark"; $(BIN)/python -m benchmarks.$$benchmark; done
 
 # What is installed is written into stamps; they are newer than what they were made from when there is nothing to do.
 
