@@ -67,17 +67,20 @@ class Pipeline:
         self._schema = schema
         self._authenticator = authenticator
         self._plans = PlanCache()
+        self._minimal_errors = settings.client_error_verbosity == "minimal"
 
     async def respond(self, request: HttpRequest, dialect: Dialect) -> Response:
         """The answer to a request; errors are answers too."""
         origins = self._settings.server_cors_allowed_origins
-        asked = cors.preflight(request, origins)
-        if asked is not None:
-            return asked
-        answer = await self._respond(request, dialect)
-        if request.header("origin") is not None:
-            known = {name for name, _ in answer.headers}
-            answer.headers += [h for h in cors.headers(request, origins) if h[0] not in known]
+        answer = cors.preflight(request, origins)
+        if answer is None:
+            answer = await self._respond(request, dialect)
+            if request.header("origin") is not None:
+                known = {name for name, _ in answer.headers}
+                answer.headers += [h for h in cors.headers(request, origins) if h[0] not in known]
+        trace = self._settings.server_trace_header
+        if trace is not None:
+            answer.headers.insert(0, (trace, request.header(trace.lower()) or ""))
         return answer
 
     async def _respond(self, request: HttpRequest, dialect: Dialect) -> Response:
@@ -88,23 +91,19 @@ class Pipeline:
             authenticated = identity.role != self._config.anon_role
             timing.stage("jwt")
             answer = await self._answer(request, dialect, identity, timing)
+            if self._settings.server_timing_enabled:
+                timing.stage("response")
+                answer.headers.append(timing.header())
+            return answer
         except ApiError as error:
-            answer = refuse(error, authenticated=authenticated)
+            return self._refuse(error, authenticated=authenticated)
         except Exception as fault:
             # A fault of ours is told to the log in full, and to the client not at all.
             observe(Trouble(f"internal error while answering {request.method} {request.path}: {fault!r}"))
-            answer = refuse(_fault(), authenticated=authenticated)
-        self._finish(request, answer, timing)
-        return answer
+            return self._refuse(_fault(), authenticated=authenticated)
 
-    def _finish(self, request: HttpRequest, answer: Response, timing: Timing) -> None:
-        settings = self._settings
-        if settings.server_timing_enabled and answer.status < 400:
-            timing.stage("response")
-            answer.headers.append(timing.header())
-        if settings.server_trace_header is not None:
-            trace = request.header(settings.server_trace_header.lower())
-            answer.headers.insert(0, (settings.server_trace_header, trace or ""))
+    def _refuse(self, error: ApiError, *, authenticated: bool) -> Response:
+        return refuse(error, authenticated=authenticated, minimal=self._minimal_errors)
 
     async def _answer(
         self, request: HttpRequest, dialect: Dialect, identity: Identity, timing: Timing
@@ -118,7 +117,7 @@ class Pipeline:
             return await self._inspect(request, prepared, identity, schema)
         if prepared.statement is None:
             return response.respond_info(prepared.plan)
-        context = Context(request, looked.top_range, prepared.fixed)
+        context = Context(request, looked.top_range, prepared.fixed, self._minimal_errors)
         lsn = None
         if prepared.streams(looked):
             answer = await self._stream(context, looked, prepared, identity)
@@ -210,7 +209,7 @@ class Pipeline:
             who = set_config([("role", identity.role), ("request.jwt.claims", identity.claims_json)])
             result = await self._pool.run(Batch([who, readable_columns(exposed)], scope=identity.role))
         except ApiError as error:
-            return refuse(error, authenticated=False)
+            return self._refuse(error, authenticated=False)
         body = description(schema, exposed, result.results[1])
         return Response(200, [("Content-Length", str(len(body))), ("Content-Type", "application/json")], body)
 

@@ -47,13 +47,12 @@ class ApiError(Exception):
         self.hint = hint
         self.headers = tuple(headers)
 
-    def body(self) -> bytes:
-        """The JSON body, keys in PostgREST's order."""
-        return json.dumps(
-            {"code": self.code, "details": self.details, "hint": self.hint, "message": self.message},
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode()
+    def body(self, *, minimal: bool = False) -> bytes:
+        """The JSON body, keys in PostgREST's order; a ``minimal`` one keeps details and hint to ourselves."""
+        told = {"code": self.code, "details": self.details, "hint": self.hint, "message": self.message}
+        if minimal:
+            told = {"code": self.code, "message": self.message}
+        return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

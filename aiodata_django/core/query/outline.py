@@ -220,7 +220,7 @@ def _plain_list(text: str) -> tuple[str, ...] | None:
     inner = text.removeprefix("not.")
     if not (inner.startswith("in.(") and inner.endswith(")")) or '"' in inner:
         return None
-    inner = inner[4:-1]
+    inner = inner[4:-1].lstrip(" \t")  # the grammar's list begins behind the spaces
     return None if ")" in inner else tuple(inner.split(","))
 
 

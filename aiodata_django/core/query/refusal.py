@@ -14,17 +14,25 @@ from typing import Any
 from ..errors import ApiError, DatabaseError, InternalError, sqlstate_status
 from .response import JSON_TYPE, Response
 
+_RETRY_AFTER = ("Retry-After", "1")  # seconds: connections are made anew by the next request
+_UNAVAILABLE = 503
 
-def refuse(error: ApiError, *, authenticated: bool) -> Response:
-    """The answer to a request that failed: PostgREST's body, status and headers."""
+
+def refuse(error: ApiError, *, authenticated: bool, minimal: bool = False) -> Response:
+    """The answer to a request that failed: PostgREST's body, status and headers.
+
+    ``minimal`` is ``client-error-verbosity``: code and message are all that the client is told.
+    """
     status, headers, reason = error.status, list(error.headers), None
     if isinstance(error, DatabaseError):
         error, status, reason = _database_error(error, authenticated)
         headers = list(error.headers)
         if status == 401 and not headers:
             headers = [("WWW-Authenticate", "Bearer")]
-    body = error.body()
+    body = error.body(minimal=minimal)
     base = [("Content-Length", str(len(body))), ("Proxy-Status", f"PostgREST; error={error.code}"), JSON_TYPE]
+    if status == _UNAVAILABLE:
+        base.append(_RETRY_AFTER)
     names = {name.lower() for name, _ in headers}
     return Response(status, [h for h in base if h[0].lower() not in names] + headers, body, reason)
 

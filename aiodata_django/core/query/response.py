@@ -64,6 +64,7 @@ class Context(NamedTuple):
     request: HttpRequest
     top_range: RowRange
     fixed: Fixed
+    minimal_errors: bool = False
 
 
 def decode(rows: Rows, *, called: bool = False) -> Outcome:
@@ -270,6 +271,10 @@ def out_of_bounds(rows: RowRange, total: int | None) -> RequestError:
     return RequestError(416, "PGRST103", "Requested range not satisfiable", details=details)
 
 
+def _past_the_end(outcome: Outcome, context: Context) -> bytes:
+    return out_of_bounds(context.top_range, outcome.total).body(minimal=context.minimal_errors)
+
+
 def content_location(request: HttpRequest, target: str) -> str:
     """The canonical address of what is read."""
     query = querystring.canonical(request.query) if request.query else ""
@@ -278,7 +283,7 @@ def content_location(request: HttpRequest, target: str) -> str:
 
 def _read(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     status, shown = _page(outcome, context.top_range)
-    content = out_of_bounds(context.top_range, outcome.total).body() if status == 416 else outcome.body
+    content = _past_the_end(outcome, context) if status == 416 else outcome.body
     body = b"" if plan.request.headers_only else content
     headers: list[Header] = [
         ("Content-Range", shown),
@@ -340,7 +345,7 @@ def _called(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     headers: list[Header] = [("Content-Range", shown), *context.fixed.applied]
     if plan.call.routine.returns.is_void:
         return _Draft(204, headers)
-    content = out_of_bounds(context.top_range, outcome.total).body() if status == 416 else outcome.body
+    content = _past_the_end(outcome, context) if status == 416 else outcome.body
     if plan.request.headers_only:
         return _Draft(status, [*headers, *context.fixed.content])
     return _Draft(status, [*headers, _length(content), *context.fixed.content], content)
