@@ -55,6 +55,8 @@ AIODATA = {
 
 # Django's own tables live in a database of their own; the served ones are reached through the alias "api".
 DATABASES = {"default": database(DJANGO_DATABASE), "api": database(os.environ["DEMO_DATABASE"])}
+# The login role may do nothing itself. The ORM and the admin work as auth; the API as each token says.
+DATABASES["api"]["OPTIONS"] = {"connect_timeout": 5, "options": "-c role=auth"}
 
 DATABASE_ROUTERS = ["aiodata_django.tables.router.TablesRouter"]
 

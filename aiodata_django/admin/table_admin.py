@@ -16,6 +16,7 @@ import psycopg
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import LogEntry
+from django.contrib.admin.utils import quote
 from django.core.exceptions import MultipleObjectsReturned, PermissionDenied
 from django.db import DatabaseError, models, router, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -25,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..core.schema import Kind, Relation
 from ..tables.build import ROW_ADDRESS
+from ..tables.rowkey import EmptyKey
 from ..tables.table import TableModel
 from . import columns
 from .forms import TableForm, refusal_text
@@ -135,6 +137,7 @@ class TableAdminMixin(_Base):
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
         """The form; what PostgreSQL refuses is an error in it, and what was typed is still there."""
+        object_id = _from_url(object_id)
         context = {**self._about(), **(extra_context or {})}
 
         def view() -> Any:
@@ -149,19 +152,22 @@ class TableAdminMixin(_Base):
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """The confirmation; what PostgreSQL refuses is said on the row's page."""
 
+        key = _from_url(object_id)
+
         def back(refusal: DatabaseError) -> Any:
             self.message_user(request, refusal_text(refusal), messages.ERROR)
             return HttpResponseRedirect(self._change_url(object_id))
 
         return self._page(
-            request, lambda: super(TableAdminMixin, self).delete_view(request, object_id, extra_context), back
+            request, lambda: super(TableAdminMixin, self).delete_view(request, key, extra_context), back
         )
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """What was done to the row from here."""
+        key = _from_url(object_id)
         return self._page(
             request,
-            lambda: super(TableAdminMixin, self).history_view(request, object_id, extra_context),
+            lambda: super(TableAdminMixin, self).history_view(request, key, extra_context),
             None,
         )
 
@@ -195,6 +201,12 @@ class TableAdminMixin(_Base):
     def _change_url(self, object_id: str) -> str:
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_change"
         return reverse(name, args=(object_id,))
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """As ModelAdmin; going on editing goes on at the row's key, which may be a new one."""
+        if "_continue" in request.POST:
+            request.path = self._change_url(quote(obj.pk))
+        return super().response_change(request, obj)
 
     # Rows: reading one, its form, writing it
 
@@ -257,6 +269,11 @@ class TableAdminMixin(_Base):
         rows = self.model._base_manager.filter(pk=key_before)
         if not rows.update(**{field.name: getattr(obj, field.attname) for field in changed}):
             raise DatabaseError(_("The row is not there any more."))
+
+
+def _from_url(object_id: Any) -> Any:
+    """A key as the admin's own views take it."""
+    return "" if object_id == EmptyKey.in_url else object_id
 
 
 class TableAdmin(TableAdminMixin, ModelAdmin):  # type: ignore[type-arg]

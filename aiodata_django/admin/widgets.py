@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.admin import widgets as admin
+from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..tables import fieldtypes
@@ -54,6 +55,7 @@ OVERRIDES: dict[type[Any], dict[str, Any]] = {
     fieldtypes.RealField: {"widget": NumberWidget},
     fieldtypes.PlainTextField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
     fieldtypes.TextCastField: {"widget": admin.AdminTextInputWidget},
+    models.JSONField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
     fieldtypes.ArrayField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
     TextRange: {"widget": admin.AdminTextInputWidget},
 }

@@ -20,10 +20,12 @@ from django.contrib.postgres.fields import ArrayField as DjangoArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from . import formfields
+from .rowkey import KeyAttribute
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -91,7 +93,14 @@ class TextCastField(ReadAsText, models.TextField):  # type: ignore[type-arg]
         return super().formfield(**{"form_class": formfields.PlainTextField, "widget": None, **kwargs})
 
 
-class PlainTextField(models.TextField):  # type: ignore[type-arg]
+class _Text(AnyField):
+    @property
+    def descriptor_class(self) -> type[DeferredAttribute]:  # type: ignore[override]
+        """How rows hold the value: a key has a form for URLs."""
+        return KeyAttribute if self.primary_key else DeferredAttribute
+
+
+class PlainTextField(_Text, models.TextField):  # type: ignore[type-arg]
     """``text``: nothing is stripped, and an empty input leaves a nullable column NULL."""
 
     def formfield(self, **kwargs: Any) -> Any:
@@ -99,7 +108,7 @@ class PlainTextField(models.TextField):  # type: ignore[type-arg]
         return super().formfield(**{"form_class": formfields.PlainTextField, **_empty(self), **kwargs})
 
 
-class PlainCharField(models.CharField):  # type: ignore[type-arg]
+class PlainCharField(_Text, models.CharField):  # type: ignore[type-arg]
     """``varchar`` and ``citext``: one line."""
 
     def formfield(self, **kwargs: Any) -> Any:

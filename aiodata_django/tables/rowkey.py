@@ -1,7 +1,8 @@
-"""Composite primary keys that print and parse as URL text, which is all the admin needs of them.
+"""Keys that print and parse as URL text, which is all the admin needs of composite ones.
 
-What lives here: the key of a row as a tuple with a text form, the field that makes it, and the lookups that
-accept the text. What does not: the encoding of one part (``core.names``) and which columns form a key.
+What lives here: the key of a row as a tuple with a text form, the field that makes it, the lookups that
+accept the text, and the one plain key that has none, the empty text. What does not: the encoding of one part
+(``core.names``) and which columns form a key.
 
 ``RowKey("Dog", "a/b")`` prints as ``Dog,a~2Fb``: no ``%`` (servers decode it), no ``_`` (the admin decodes
 it), no ``/``, and a ``,`` between the parts only.
@@ -17,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.fields.composite import CompositeAttribute
 from django.db.models.fields.tuple_lookups import TupleExact, TupleIn
+from django.db.models.query_utils import DeferredAttribute
 
 from ..core.names import row_key_text, untilde
 
@@ -35,6 +37,30 @@ def part_text(value: Any) -> str:
     if isinstance(value, (bytes, memoryview, bytearray)):
         return b64encode(value).decode()
     return str(value)
+
+
+class EmptyKey(str):
+    """The empty text as a key, which as part of a URL must not be empty."""
+
+    __slots__ = ()
+
+    # The admin quotes keys by translate(). A lone "_" is what that makes of no other text.
+    in_url = "_"
+
+    def translate(self, table: Any, /) -> str:
+        """What stands for it in a URL."""
+        return self.in_url
+
+
+class KeyAttribute(DeferredAttribute):
+    """A text that is the whole key, the empty one as an EmptyKey."""
+
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        value = super().__get__(instance, cls)
+        return EmptyKey() if value == "" else value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.field.attname] = value
 
 
 class BadRowKey(ValidationError, ValueError):

@@ -77,6 +77,7 @@ create table nothing ();
 create table keyless (a int, b text);
 create table parted (id int, day date, note text, primary key (id, day)) partition by range (day);
 create table parted_2024 partition of parted for values from ('2024-01-01') to ('2025-01-01');
+create table words (word text primary key, note text);
 create table moments (at timestamptz primary key, note text);
 create table other.pets (id int primary key, name text);
 

@@ -11,13 +11,16 @@ from decimal import Decimal
 import psycopg
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.admin import site
 from django.db import connections
+from django.test import override_settings
 
 from aiodata_django import registry, signals
-from aiodata_django.conf import Settings
+from aiodata_django.conf import Settings, django_sources
 from aiodata_django.db.pool import Pool
 from aiodata_django.feed.service import Feed
 from aiodata_django.relay import Relay
+from aiodata_django.runtime import Runtime
 from aiodata_django.tables.rows import row_of
 
 from .test_fields import ARRAYS, SCALARS
@@ -198,6 +201,36 @@ async def test_rows_hold_what_reading_them_gives(uri, write):
 
 def plain(value):
     return bytes(value) if isinstance(value, memoryview) else value
+
+
+async def test_a_serving_process_relays_changes_and_follows_the_schema(
+    schema, uri, write, settings, tmp_path
+):
+    own = {
+        **settings.AIODATA,
+        "db_uri": uri,
+        "schema_file": str(tmp_path / "schema.json"),
+        "db_config": False,
+    }
+    heard = Heard()
+    with override_settings(AIODATA=own):
+        runtime = Runtime(django_sources())
+        await runtime.start()
+        try:
+            await runtime.feed.ready()
+            await asyncio.sleep(0.3)
+            await write("insert into api.pets values ('Dog', 'Poodle', 'Rex')")
+            await heard.count(1)
+            await write("create table api.toys (id int primary key)")
+            runtime.reload()
+            async with asyncio.timeout(20):
+                while not any(m.__name__ == "Toys" for m in tuple(site._registry)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            assert site.is_registered(registry.model("api", "toys"))
+        finally:
+            await runtime.stop()
+            await write("drop table api.toys")
+            await sync_to_async(registry.swap)(schema)
 
 
 def test_a_row_of_json_has_the_models_types():

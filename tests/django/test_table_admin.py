@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from html import unescape
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -52,8 +54,6 @@ def form_data(response) -> dict[str, Any]:
 
 
 def _inputs(html):
-    from html.parser import HTMLParser
-
     class Inputs(HTMLParser):
         def __init__(self):
             super().__init__()
@@ -124,7 +124,7 @@ def test_a_row_with_a_hard_key_is_opened_changed_and_deleted(client, hard, posit
     key[position] = hard
     row = pet(type=key[0], breed=key[1], name=key[2], color=1)
     listed = client.get(url("pets", "changelist")).text
-    change = re.search(r'href="([^"]*/aiodata/pets/[^"]*/change/[^"]*)"', listed)[1].replace("&amp;", "&")
+    change = unescape(re.search(r'href="([^"]*/aiodata/pets/[^"]*/change/[^"]*)"', listed)[1])
 
     page = client.get(change)
     assert page.status_code == 200
@@ -153,6 +153,38 @@ def test_any_key_opens_its_own_row(client, key):
         page = client.get(url("pets", "change", row.pk))
         assert page.context["original"] == row
         transaction.set_rollback(True, "aiodata")
+
+
+@pytest.mark.parametrize("word", [*HARD, "_", "_5F", "__"])
+def test_a_row_whose_key_is_one_hard_text_is_opened_changed_and_deleted(client, word):
+    model("words").objects.create(word=word, note="before")
+    listed = client.get(url("words", "changelist")).text
+    change = unescape(re.search(r'href="([^"]*/aiodata/words/[^"]*/change/[^"]*)"', listed)[1])
+    page = client.get(change)
+    delete = unescape(re.search(r'href="([^"]*/delete/)[^"]*" class="deletelink"', page.text)[1])
+    answer = client.post(change, form_data(page) | {"note": "after", "_continue": "1"}, follow=True)
+    assert answer.context["original"].note == "after"
+    assert client.post(delete, {"post": "yes"}).status_code == 302
+    assert not model("words").objects.exists()
+
+
+def test_a_row_may_get_the_empty_text_for_a_key(client):
+    data = form_data(client.get(url("words", "add"))) | {"note": "x", "_continue": "1"}
+    page = client.post(url("words", "add"), data, follow=True)
+    assert page.context["original"].word == ""
+    answer = client.post(
+        page.request["PATH_INFO"], form_data(page) | {"word": "_", "_continue": "1"}, follow=True
+    )
+    assert answer.context["original"].word == "_"
+    assert sql("select * from api.words") == [("_", "x")]
+
+
+def test_a_moment_is_a_key_to_the_microsecond(client):
+    moment = dt.datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
+    row = model("moments").objects.create(at=moment)
+    page = client.get(url("moments", "change", row.pk))
+    assert client.post(page.request["PATH_INFO"], form_data(page) | {"note": "x"}).status_code == 302
+    assert sql("select at, note from api.moments") == [(moment, "x")]
 
 
 def test_a_new_row_is_added(client):
