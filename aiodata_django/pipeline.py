@@ -109,7 +109,7 @@ class Pipeline:
         self, request: HttpRequest, dialect: Dialect, identity: Identity, timing: Timing
     ) -> Response:
         schema = self._schema()
-        looked = outline(request, dialect, self._config, schema.timezones)
+        looked = outline(request, dialect, self._config)
         timing.stage("parse")
         prepared = self._plans.get(looked, schema, self._config, identity.role)
         timing.stage("plan")

@@ -54,7 +54,6 @@ def build_schema(catalogue: Catalogue, exposed: Sequence[str]) -> Schema:
             for cast in catalogue["representations"]
         },
         media_handlers=tuple(_media_handlers(catalogue["media"], reading.names)),
-        timezones=frozenset(catalogue["timezones"]),
         descriptions=_descriptions(catalogue["schemas"], exposed),
         version=catalogue["version"][0],
     )

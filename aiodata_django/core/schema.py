@@ -259,7 +259,6 @@ class Schema:
     routines: Mapping[QualifiedName, tuple[Routine, ...]] = field(default_factory=dict)
     representations: Mapping[tuple[str, str], QualifiedName] = field(default_factory=dict)
     media_handlers: tuple[MediaHandler, ...] = ()
-    timezones: frozenset[str] = frozenset()
     descriptions: Mapping[str, str | None] = field(default_factory=dict)  # of schemas
     version: int = 0  # server_version_num
 

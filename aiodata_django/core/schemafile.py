@@ -69,7 +69,6 @@ def _document(schema: Schema) -> dict[str, Any]:
         "routines": [_encode(each) for them in schema.routines.values() for each in them],
         "representations": [[*types, *function] for types, function in schema.representations.items()],
         "media_handlers": [_encode(handler) for handler in schema.media_handlers],
-        "timezones": sorted(schema.timezones),
     }
 
 
@@ -85,7 +84,6 @@ def _schema(document: Mapping[str, Any]) -> Schema:
             for source, target, schema, name in document["representations"]
         },
         media_handlers=_decode(tuple[MediaHandler, ...], document["media_handlers"]),
-        timezones=frozenset(document["timezones"]),
         descriptions=document["descriptions"],
         version=document["version"],
     )

@@ -248,6 +248,3 @@ select coalesce(json_agg(s), '[]') from (
   from pg_namespace n
   where n.nspname = any ($1)
 ) s;
-
--- section: timezones
-select coalesce(json_agg(name order by name), '[]') from pg_timezone_names;

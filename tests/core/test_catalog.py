@@ -13,7 +13,7 @@ EMPTY = {
     **dict.fromkeys(
         ("relations", "columns", "constraints", "views", "domains", "enums", "routines", "computed"), ()
     ),
-    **dict.fromkeys(("representations", "media", "schemas", "timezones"), ()),
+    **dict.fromkeys(("representations", "media", "schemas"), ()),
 }
 INT4 = 23
 
@@ -125,9 +125,8 @@ ENUMS = [{"type": 55, "labels": ["sad", "ok"]}]
 
 
 def test_an_empty_catalogue_makes_an_empty_schema():
-    schema = build_schema(EMPTY | {"timezones": ["UTC"]}, ["b", "a"])
+    schema = build_schema(EMPTY, ["b", "a"])
     assert (schema.exposed, schema.relations, schema.version) == (("b", "a"), {}, 180000)
-    assert schema.timezones == {"UTC"}
 
 
 def test_only_relations_of_exposed_schemas_are_served_and_no_partitions():

@@ -59,7 +59,6 @@ schemas = st.builds(
     routines=grouped(st.from_type(Routine), lambda routine: routine.qualified),
     representations=st.dictionaries(st.tuples(texts, texts), names, max_size=3),
     media_handlers=st.lists(st.from_type(MediaHandler), max_size=2).map(tuple),
-    timezones=st.frozensets(texts, max_size=3),
     descriptions=st.dictionaries(texts, st.none() | texts, max_size=3),
 )
 
@@ -96,7 +95,6 @@ def test_what_a_restored_dump_gets_anew_is_no_difference(schema, shift):
         schema,
         relations={name: restored(relation) for name, relation in schema.relations.items()},
         version=schema.version + shift,
-        timezones=frozenset(),
     )
     assert diff(schema, again) == []
     assert fingerprint(schema) == fingerprint(again)

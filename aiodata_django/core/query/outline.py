@@ -133,9 +133,7 @@ def _schema(request: HttpRequest, config: QueryConfig) -> tuple[str, bool]:
     return profile, True
 
 
-def outline(
-    request: HttpRequest, dialect: Dialect, config: QueryConfig, timezones: frozenset[str] = frozenset()
-) -> Outline:
+def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outline:
     """The first look at a request.
 
     Raises RequestError for a path, method, schema or range that cannot be; texts that do not parse and bad
@@ -162,7 +160,7 @@ def outline(
         page_limit=config.max_rows,
         accept=request.header("accept") or "*/*",
         content_type=media.parse_media_type(request.header("content-type") or "application/json"),
-        preferences=_preferences(request, config, timezones),
+        preferences=_preferences(request, config),
     )
     _read_terms(result, parameters)
     _read_ranges(result, parameters, request, config)
@@ -172,11 +170,11 @@ def outline(
     return result
 
 
-def _preferences(request: HttpRequest, config: QueryConfig, timezones: frozenset[str]) -> Preferences:
+def _preferences(request: HttpRequest, config: QueryConfig) -> Preferences:
     if "prefer" not in request.first:
         return _NO_PREFERENCES
     given = tuple(value for name, value in request.headers if name == "prefer")
-    return parse_prefer(given, config.tx_allow_override, timezones)
+    return parse_prefer(given, config.tx_allow_override)
 
 
 def _read_terms(result: Outline, parameters: list[Parameter]) -> None:

@@ -17,6 +17,7 @@ from .hints import nearest
 from .media import MediaType
 from .negotiate import NOTHING, negotiate, negotiate_inspection
 from .plan import Condition, Delete, Insert, Mutation, Plan, ReadNode, Update
+from .preferences import refuse_long_timezone
 from .readtree import read_tree, walk
 from .request import Action, ApiRequest
 from .resolve import Resolver
@@ -88,7 +89,7 @@ def with_key_filters(request: ApiRequest, relation: Relation) -> ApiRequest:
 def _plan_read(request: ApiRequest, relation: Relation, schema: Schema, config: QueryConfig) -> Plan:
     tree = read_tree(request, schema, config, relation.qualified)
     aggregation, media = negotiate(request, schema, config, relation.qualified, tree)
-    _refuse_preferences(request)
+    _refuse_preferences(request, schema)
     return Plan(request, media, aggregation, tree, relation=relation, legacy_names=_legacy_names(tree))
 
 
@@ -96,7 +97,7 @@ def _plan_mutation(request: ApiRequest, relation: Relation, schema: Schema, conf
     tree = read_tree(request, schema, config, relation.qualified)
     mutation = _mutation(request, relation, schema, tree)
     _refuse_keyless(request, config)
-    _refuse_preferences(request)
+    _refuse_preferences(request, schema)
     aggregation, media = negotiate(request, schema, config, relation.qualified, tree)
     return Plan(
         request, media, aggregation, tree, mutation, relation=relation, legacy_names=_legacy_names(tree)
@@ -112,12 +113,13 @@ def _plan_call(request: ApiRequest, schema: Schema, config: QueryConfig) -> Plan
     if request.action is Action.ROUTINE_INFO:
         return Plan(request, MediaType(""), NOTHING, call=call)
     aggregation, media = negotiate(request, schema, config, relation, tree)
-    _refuse_preferences(request)
+    _refuse_preferences(request, schema)
     return Plan(request, media, aggregation, tree, call=call, legacy_names=_legacy_names(tree))
 
 
-def _refuse_preferences(request: ApiRequest) -> None:
+def _refuse_preferences(request: ApiRequest, schema: Schema) -> None:
     preferences = request.preferences
+    refuse_long_timezone(preferences, schema.version)
     if preferences.strict and preferences.invalid:
         raise RequestError(
             400,

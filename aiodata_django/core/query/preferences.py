@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..errors import RequestError
+
 _CHOICES = {
     "resolution": ("merge-duplicates", "ignore-duplicates"),
     "return": ("representation", "minimal", "headers-only"),
@@ -18,6 +20,10 @@ _CHOICES = {
     "missing": ("default", "null"),
     "handling": ("strict", "lenient"),
 }
+# CVE-2026-14669: a long time zone abbreviation overruns a buffer of to_char. By major version, the first
+# release that is safe; later majors always were.
+_SAFE_FROM = {14: 140024, 15: 150019, 16: 160015, 17: 170011, 18: 180006}
+_LONGEST_TIMEZONE = 24
 _ORDER = ("resolution", "missing", "return", "count", "tx", "handling", "timezone")
 
 
@@ -63,16 +69,13 @@ class Preferences:
 
 
 @lru_cache(maxsize=512)
-def parse_prefer(headers: tuple[str, ...], transactions: bool, timezones: frozenset[str]) -> Preferences:
+def parse_prefer(headers: tuple[str, ...], transactions: bool) -> Preferences:
     """The Prefer headers, in order; the first of each kind counts.
 
-    ``transactions`` tells whether ``tx=`` may be chosen; ``timezones`` are those PostgreSQL knows, all others
-    are invalid preferences.
+    ``transactions`` tells whether ``tx=`` may be chosen. Which time zones there are, PostgreSQL knows.
     """
     given = [part.strip() for header in headers for part in header.split(",")]
     chosen = {name: _choose(given, name, options) for name, options in _CHOICES.items()}
-    timezone = _after(given, "timezone=")
-    known_timezone = timezone if timezone in timezones else None
     limit = _after(given, "max-affected=")
     return Preferences(
         resolution=chosen["resolution"],
@@ -81,9 +84,9 @@ def parse_prefer(headers: tuple[str, ...], transactions: bool, timezones: frozen
         transaction=chosen["tx"] if transactions else None,
         missing=chosen["missing"],
         handling=chosen["handling"],
-        timezone=known_timezone,
+        timezone=_after(given, "timezone="),
         max_affected=int(limit) if limit and re.fullmatch(r"\s*-?\d+\s*", limit) else None,
-        invalid=tuple(part for part in given if not _understood(part, timezones)),
+        invalid=tuple(part for part in given if not _understood(part)),
     )
 
 
@@ -96,10 +99,22 @@ def _after(given: Sequence[str], prefix: str) -> str | None:
     return next((part[len(prefix) :] for part in given if part.startswith(prefix)), None)
 
 
-def _understood(part: str, timezones: frozenset[str]) -> bool:
-    if part.startswith("max-affected="):
+def _understood(part: str) -> bool:
+    if part.startswith(("max-affected=", "timezone=")):
         return True
-    if part.startswith("timezone="):
-        return part.removeprefix("timezone=") in timezones
     name, _, value = part.partition("=")
     return value in _CHOICES.get(name, ())
+
+
+def refuse_long_timezone(preferences: Preferences, server_version: int) -> None:
+    """Raises RequestError PGRST129 for a time zone that could harm a server of that version number."""
+    timezone = preferences.timezone
+    if timezone is None or len(timezone) <= _LONGEST_TIMEZONE:
+        return
+    if server_version < _SAFE_FROM.get(server_version // 10000, 0):
+        raise RequestError(
+            400,
+            "PGRST129",
+            f"Timezone preference cannot exceed {_LONGEST_TIMEZONE} characters",
+            hint="Upgrade PostgreSQL to lift this limit.",
+        )
