@@ -95,8 +95,7 @@ def end_a_killed_runs_server() -> None:
     if not SERVER_PID.exists():
         return
     pid = int(SERVER_PID.read_text())
-    command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True).stdout
-    if "manage.py aiodata" in command:
+    if "manage.py aiodata" in command_of(pid):
         say(f"an earlier demo was killed; ending its server (pid {pid})")
         os.kill(pid, signal.SIGINT)
         for _ in range(100):
@@ -104,6 +103,14 @@ def end_a_killed_runs_server() -> None:
                 break
             time.sleep(0.1)
     SERVER_PID.unlink(missing_ok=True)
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process, empty when there is none; macOS has no /proc, a bare Debian no ps."""
+    if Path("/proc/self").exists():
+        file = Path(f"/proc/{pid}/cmdline")
+        return file.read_bytes().replace(b"\0", b" ").decode() if file.exists() else ""
+    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True).stdout
 
 
 def alive(pid: int) -> bool:
