@@ -188,7 +188,8 @@ def with_guess(outcome: Outcome, plan: Plan, guess: int | None, config: QueryCon
     total = outcome.total
     if plan.request.preferences.count == "planned":
         total = guess
-    elif total is not None and config.max_rows is not None and total > config.max_rows:
+    elif total is not None and (config.max_rows is None or total > config.max_rows):
+        # The exact count stops behind max-rows; where there is no such bound PostgREST takes the guess, too.
         total = max(total, guess or 0)
     return Outcome(
         outcome.page_total,
