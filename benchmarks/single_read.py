@@ -11,18 +11,9 @@ the server's process alone, a request.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
-import jwt
+from collections.abc import Mapping
 
 from aiodata_django.conf import Settings
 from aiodata_django.core.identity import Identity
@@ -32,80 +23,9 @@ from aiodata_django.core.query.request import Dialect, HttpRequest
 from aiodata_django.core.query.statement import Query
 from aiodata_django.db.catalog import load_schema_sync
 from benchmarks.load import pgbench, postgres, table
+from benchmarks.serving import SECRET, load, server, token
 
-SECRET = "benchmarks-have-no-secrets-to-keep"
 PATH = "/pets/Dog/Breed%207"
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def token() -> str:
-    """A token for the role ``auth``."""
-    return jwt.encode({"role": "auth", "sub": "1"}, SECRET, algorithm="HS256")
-
-
-@contextmanager
-def server(uri: str, kind: str) -> Iterator[tuple[int, int]]:
-    """An ``aiodata-django`` of that kind serving ``uri``: its port and process id."""
-    options = ["--port", "0", "--db-uri", uri, "--schema", "api", "--secret", SECRET, "--server", kind]
-    command = [sys.executable, "-m", "aiodata_django.cli", *options]
-    environment = os.environ | {"PGRST_DB_ANON_ROLE": "anon", "PGRST_DB_POOL": "8"}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        assert process.stdout is not None
-        port = next(int(found[1]) for line in process.stdout if (found := re.search(r":(\d+)", line)))
-        _wait(port)
-        yield port, process.pid
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait(port: int) -> None:
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/query{PATH}", headers={"Authorization": f"Bearer {token()}"}
-    )
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with urllib.request.urlopen(request) as answer:
-                assert answer.status == 200
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU the process has used so far."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def load(port: int, pid: int, *, clients: int, seconds: float) -> dict[str, float]:
-    """What wrk measures, and the server's CPU a request in microseconds."""
-    before = cpu_seconds(pid)
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds:.0f}s", "--latency"]
-    command += ["-H", f"Authorization: Bearer {token()}", f"http://127.0.0.1:{port}/query{PATH}"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    used = cpu_seconds(pid) - before
-    if "Non-2xx" in said:
-        raise RuntimeError(said)
-    requests = int(re.search(r"(\d+) requests in", said)[1])
-    return {
-        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]),
-        "CPU µs": used / requests * 1e6,
-        "p50 ms": _milliseconds(re.search(r"50%\s+(\S+)", said)[1]),
-        "p99 ms": _milliseconds(re.search(r"99%\s+(\S+)", said)[1]),
-    }
-
-
-def _milliseconds(text: str) -> float:
-    number, unit = re.match(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
 
 
 def script(uri: str) -> tuple[str, Mapping[str, str]]:
@@ -154,8 +74,11 @@ def main() -> None:
             results["pgbench, pipelined"].append({"rate": rate, "mean ms": latency})
             for kind in options.servers:
                 with server(uri, kind) as (port, pid):
-                    load(port, pid, clients=options.clients, seconds=1)
-                    results[kind].append(load(port, pid, clients=options.clients, seconds=options.seconds))
+                    load(port, pid, f"/query{PATH}", clients=options.clients, seconds=1)
+                    figures = load(
+                        port, pid, f"/query{PATH}", clients=options.clients, seconds=options.seconds
+                    )
+                    results[kind].append(figures)
     print(f"\n{options.clients} clients, {options.clients} connections")
     table(results, limit="pgbench, pipelined")
 
