@@ -177,7 +177,7 @@ class Pipeline:
         rows = results[prepared.main]
         if prepared.plan.media.plan is not None:
             return Outcome(body=b"".join((row[0] or b"") + b"\n" for row in rows.rows))
-        outcome = response.decode(rows, called=prepared.plan.call is not None)
+        outcome = response.decode(rows, prepared.plan)
         if prepared.count is None:
             return outcome
         guess = response.planned_total(results[prepared.main + 1])

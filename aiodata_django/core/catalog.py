@@ -319,4 +319,5 @@ def _media_handler(row: Record, target: QualifiedName | None) -> MediaHandler:
         target=target,
         routine=None if is_aggregate else function,
         type=QualifiedName(row["domain_schema"], row["domain_name"]),
+        is_bytes=row["is_bytes"],
     )

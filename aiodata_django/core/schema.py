@@ -238,6 +238,7 @@ class MediaHandler:
     target: QualifiedName | None
     routine: QualifiedName | None = None
     type: QualifiedName | None = None  # the domain
+    is_bytes: bool = False  # a domain over bytea
 
 
 AnyRelationship = Relationship | ComputedRelationship

@@ -220,6 +220,7 @@ select coalesce(json_agg(m), '[]') from (
     lower(d.typname) as media_type,
     dn.nspname as domain_schema,
     d.typname as domain_name,
+    d.typbasetype = 'bytea'::regtype as is_bytes,
     n.nspname as schema,
     p.proname as name,
     p.prokind as kind,

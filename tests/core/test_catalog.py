@@ -301,6 +301,7 @@ def test_media_handlers_are_aggregates_of_a_relation_or_routines():
         "media_type": "text/csv",
         "domain_schema": "api",
         "domain_name": "text/CSV",
+        "is_bytes": True,
         "schema": "api",
         "name": "csv",
         "kind": "a",
@@ -313,7 +314,7 @@ def test_media_handlers_are_aggregates_of_a_relation_or_routines():
     aggregate, function = built(relations=[relation(1, "t")], media=rows).media_handlers
     assert (aggregate.function, aggregate.target, aggregate.routine) == (("api", "csv"), ("api", "t"), None)
     assert (function.function, function.target, function.routine) == (None, None, ("api", "csv"))
-    assert function.type == ("api", "text/CSV")
+    assert (function.type, function.is_bytes) == (("api", "text/CSV"), True)
 
 
 def test_schemas_keep_their_comments_and_their_order():

@@ -67,16 +67,17 @@ class Context(NamedTuple):
     minimal_errors: bool = False
 
 
-def decode(rows: Rows, *, called: bool = False) -> Outcome:
+def decode(rows: Rows, plan: Plan) -> Outcome:
     """The outcome of the main statement. A trigger or rule may leave no row at all."""
     if not rows.rows:
-        return Outcome(total=0 if called else None)
-    total, page_total, location, body, headers, status, inserted = rows.rows[0]
+        return Outcome(total=0 if plan.call is not None else None)
+    total, page_total, *location, body, headers, status, inserted = rows.rows[0]
+    handler = plan.aggregation.handler
     return Outcome(
         page_total=int(page_total or 0),
         total=None if total is None else int(total),
-        location=tuple((k, v) for k, v in json.loads(location)) if location else (),
-        body=body or b"",
+        location=tuple((k, v) for k, v in json.loads(location[0])) if location and location[0] else (),
+        body=bytes.fromhex((body or b"").decode()) if handler and handler.is_bytes else body or b"",
         headers=headers,
         status=status,
         inserted=None if inserted is None else int(inserted),

@@ -71,7 +71,8 @@ def _takes_body(routine: Routine, request: ApiRequest) -> bool:
 
 def _ambiguous(found: Sequence[Routine]) -> SchemaError:
     signatures = ", ".join(
-        f"{r.schema}.{r.name}({', '.join(f'{p.name} => {p.type}' for p in r.parameters)})" for r in found
+        f"{r.schema}.{r.name}({', '.join(f'{p.name} => {p.nominal_type}' for p in r.parameters)})"
+        for r in found
     )
     return SchemaError(
         300,

@@ -3,7 +3,8 @@
 What lives here: rows into a body, counts, the settings PostgreSQL functions can read. What does not: the
 SELECTs and writes inside (``reads``, ``writes``).
 
-The main statement answers one row: total, page total, location, body, headers, status, inserted.
+The main statement answers one row: total, page total, location (of writes only), body, headers, status,
+inserted.
 Sources: https://docs.postgrest.org/en/v16/references/transactions.html
 """
 
@@ -15,7 +16,7 @@ from functools import lru_cache
 
 from ..identity import Identity
 from ..names import QualifiedName, quote_ident, quote_literal
-from ..schema import Routine
+from ..schema import MediaHandler, Routine
 from . import expressions as e
 from . import reads, writes
 from .config import QueryConfig
@@ -76,7 +77,7 @@ def _read(plan: Plan, config: QueryConfig) -> Sql:
     return concat(
         f"WITH {SOURCE} AS ( ", reads.select(plan.tree), " ) ", counting,
         "SELECT ", total, " AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total,"
-        " NULL AS header, ", body(plan.aggregation, None), f" AS body, {_HEADERS} AS response_headers,"
+        " ", body(plan.aggregation, None), f" AS body, {_HEADERS} AS response_headers,"
         f" {_STATUS} AS response_status, NULL AS response_inserted",
         f" FROM ( SELECT * FROM {SOURCE} ) {_ROWS}",
     )  # fmt: skip
@@ -136,7 +137,7 @@ def _called(plan: Plan) -> Sql:
     counting, total = _total(plan, QueryConfig(schemas=(), max_rows=plan.tree.max_rows), page_total)
     return concat(
         f"WITH {SOURCE} AS (", writes.call(plan.call), ") ", counting,
-        "SELECT ", total, f" AS total_result_set, {page_total} AS page_total, NULL AS header, ",
+        "SELECT ", total, f" AS total_result_set, {page_total} AS page_total, ",
         body(plan.aggregation, routine), f" AS body, {_HEADERS} AS response_headers,"
         f" {_STATUS} AS response_status, NULL AS response_inserted FROM (",
         reads.select(plan.tree), f") {_ROWS}",
@@ -191,6 +192,12 @@ def _csv() -> str:
 def _custom(aggregation: Aggregation, routine: Routine | None) -> Sql:
     handler = aggregation.handler
     assert handler is not None
+    made = _handled(handler, routine)
+    # Bytes in a form that does not depend on the setting bytea_output.
+    return concat("encode((", made, ")::bytea, 'hex')") if handler.is_bytes else made
+
+
+def _handled(handler: MediaHandler, routine: Routine | None) -> Sql:
     function = handler.function or handler.type
     assert function is not None
     rows = ident(_ROWS)

@@ -191,7 +191,7 @@ def _from_call(plan: Call) -> Sql:
         arguments = (_argument(p, plan.arguments.get(p.name, ())) for p in plan.parameters)
         return concat("FROM ", _invoke(plan, join(", ", arguments)))
     assert plan.body is not None
-    columns = [ColumnRef(p.name, type=p.nominal_type) for p in plan.parameters]
+    columns = [ColumnRef(p.name, type=p.type) for p in plan.parameters]
     body = unpack(plan.body, columns, is_object=plan.is_object, named=False, one=True)
     passed = (concat(_variadic(p), ident(p.name), " := ", e.column(_BODY, p.name)) for p in plan.parameters)
     return concat(body, ", LATERAL ", _invoke(plan, join(", ", passed)))
@@ -223,9 +223,9 @@ def _argument(parameter: Parameter, slots: Sequence[Slot]) -> Sql:
     head = concat(_variadic(parameter), ident(parameter.name), " := ")
     if parameter.variadic:
         elements = Slots(tuple(slot.index for slot in slots), _array)
-        return concat(head, param(elements), f"::{parameter.nominal_type}")
+        return concat(head, param(elements), f"::{parameter.type}")
     value = param(slots[0]) if slots else Sql("NULL")
-    return concat(head, value, f"::{parameter.nominal_type}")
+    return concat(head, value, f"::{parameter.type}")
 
 
 def _array(values: Sequence[Value]) -> Value:
