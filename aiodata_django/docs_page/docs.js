@@ -10,7 +10,7 @@ let api = null;
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (name in made && name !== "list") made[name] = value;
+    if (name in made) made[name] = value;
     else if (value !== undefined) made.setAttribute(name, value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
@@ -64,6 +64,7 @@ function list() {
   for (const kind of ["tables", "functions"]) {
     const found = paths(kind).filter((path) => nameOf(path).toLowerCase().includes(wanted));
     byId(kind).replaceChildren(...found.map((path) => element("li", {}, link(path))));
+    byId(kind).previousElementSibling.hidden = !found.length;
   }
 }
 
@@ -100,9 +101,10 @@ function definition(path, item) {
 function columns(path, item) {
   const described = definition(path, item);
   const required = new Set(described.required || []);
+  const mark = path.startsWith("/rpc/") ? "required" : "not null";
   const rows = Object.entries(described.properties || {}).map(([name, property]) => {
     const note = (property.description || "").replace(/<[pf]k[^>]*\/>/g, "").replace(/(^|\n\n)Note:\n/, "$1");
-    const marks = required.has(name) ? [element("span", { className: "mark", textContent: "required" })] : [];
+    const marks = required.has(name) ? [element("span", { className: "mark", textContent: mark })] : [];
     const type = property.enum ? `${property.format}: ${property.enum.join(", ")}` : property.format;
     const fallback = property.default === undefined ? "" : JSON.stringify(property.default);
     return element("tr", {}, element("td", {}, element("code", { textContent: name }), ...marks),
@@ -110,7 +112,7 @@ function columns(path, item) {
       element("td", { textContent: note }));
   });
   if (!rows.length) return element("p", { className: "comment", textContent: "No arguments." });
-  const heads = ["Name", "Type", "Default", ""].map((text) => element("th", { textContent: text, scope: "col" }));
+  const heads = ["Name", "Type", "Default", "Comment"].map((text) => element("th", { textContent: text, scope: "col" }));
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
   return element("div", { className: "scroll" }, table);
 }

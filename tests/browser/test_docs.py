@@ -41,7 +41,7 @@ def enter(docs: Page, role: str = "auth") -> None:
 
 def choose(docs: Page, name: str) -> None:
     docs.get_by_role("link", name=name, exact=True).click()
-    expect(docs.get_by_role("heading", name=name)).to_be_visible()
+    expect(docs.get_by_role("heading", name=name, exact=True)).to_be_visible()
 
 
 def send(docs: Page) -> tuple[str, object]:
@@ -72,7 +72,7 @@ def test_columns_tell_types_keys_and_comments(docs: Page) -> None:
     row = docs.get_by_role("row").filter(has=docs.get_by_text("breed", exact=True))
     expect(row).to_contain_text("This is a Primary Key.")
     expect(row).not_to_contain_text("<pk/>")
-    expect(row).to_contain_text("required")
+    expect(row).to_contain_text("not null")
     expect(docs.get_by_role("row").filter(has_text="RGB, 24 bits")).to_contain_text("integer")
     picture(docs, "columns")
 
