@@ -42,6 +42,8 @@ _SYNC_ANSWERED = int(pq.ExecStatus.PIPELINE_SYNC)
 _FAILED = int(pq.ExecStatus.FATAL_ERROR)
 _SKIPPED = int(pq.ExecStatus.PIPELINE_ABORTED)
 _SQLSTATE = int(pq.DiagnosticField.SQLSTATE)
+_SEVERITY = int(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
+_LAST_WORDS = frozenset({b"FATAL", b"PANIC"})
 _IDLE = int(pq.TransactionStatus.IDLE)
 
 _LIBPQ_17 = pq.version() >= 170000
@@ -85,7 +87,6 @@ class Connection:
         self._alive = True
         self._lost = False
         self._ending: asyncio.Task[None] | None = None
-        self._tls = bool(self._pg.ssl_in_use)
         self._socket = self._pg.socket
         self._pg.notice_handler = None
         self._pg.nonblocking = 1
@@ -240,10 +241,21 @@ class Connection:
 
     def _read(self) -> None:
         self._pg.consume_input()
-        if self._advance() and self._tls:
-            # libpq may have left the end of a TLS record with OpenSSL, where the socket tells nothing of it.
+        if self._advance():
+            # More must come, and may be here already where the loop would never tell: with OpenSSL, at the
+            # end of a TLS record, or behind a connection reset, after which uvloop calls a reader only
+            # once.
             self._pg.consume_input()
             self._advance()
+
+    def look_again(self) -> None:
+        """Read for a batch that runs, though the loop has not called.
+
+        The pool asks for it now and then, lest a batch waits for ever on a connection of whose end the loop
+        told too early.
+        """
+        if self.job is not None and self._reading and self._ending is None:
+            self._on_readable()
 
     def _advance(self) -> bool:
         """Take every result that has arrived; True when more must arrive."""
@@ -313,6 +325,10 @@ class Connection:
 
     def _on_error(self, job: Job, result: PGresult) -> None:
         if result.error_field(_SQLSTATE) is None:  # libpq's own words: the connection is lost
+            raise psycopg.OperationalError(result.get_error_message())
+        if result.error_field(_SEVERITY) in _LAST_WORDS:
+            if not job.kept:
+                job.error = job.error or database_error(result)
             raise psycopg.OperationalError(result.get_error_message())
         step = self._steps[self._at]
         if step is not SYNC:  # an error at the commit comes before Sync's own answer

@@ -306,13 +306,15 @@ class Pool:
             self._grow()
 
     def _sweep_idle(self) -> None:
-        """Close connections that are old or have long been without work."""
+        """Once a second: close connections that are old or have long been without work."""
         loop = self._running_loop()
         now = loop.time()
         for connection in list(self._idle):
             idle, age = now - connection.idle_since, now - connection.opened_at
             if idle > self._max_idletime or age > self._max_lifetime:
                 connection.close()
+        for connection in list(self._connections):
+            connection.look_again()
         self._sweep = loop.call_later(1.0, self._sweep_idle)
 
     # Streams ------------------------------------------------------------------------------------------

@@ -26,6 +26,14 @@ where datname = current_database() and pid <> pg_backend_pid() order by random()
 """
 
 
+@pytest.fixture(params=["asyncio", "uvloop"])
+def event_loop_policy(request) -> asyncio.AbstractEventLoopPolicy:
+    """Both kinds of loop: they tell differently of connections that end."""
+    if request.param == "uvloop":
+        return pytest.importorskip("uvloop").EventLoopPolicy()
+    return asyncio.DefaultEventLoopPolicy()
+
+
 class Traffic:
     """Random batches that write two rows each, and what their callers were told."""
 
