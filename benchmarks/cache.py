@@ -46,7 +46,11 @@ def row(number: int, note: str) -> dict[str, Any]:
 
 def write_rows(path: Path, count: int) -> None:
     rows = [row(number, f"note {number % 50}") for number in range(count)]
-    path.write_text(json.dumps(rows, separators=(",", ":")))
+    path.write_text(compact(rows))
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 class Ldbcache:
@@ -111,6 +115,11 @@ def make(candidate: str) -> Any:
     return Ldbcache() if candidate == "ldbcache" else Ours(intern=candidate == "interned")
 
 
+def each(work: Callable[[Any], Any], arguments: list[Any]) -> None:
+    for argument in arguments:
+        work(argument)
+
+
 def seconds(work: Callable[[], Any]) -> float:
     began = time.process_time()
     work()
@@ -127,13 +136,13 @@ def measure(candidate: str, path: Path) -> dict[str, float]:
     numbers = [chance.randrange(count) for _ in range(LOOKUPS)]
     keys = [(f"kind {number // GROUP}", number) for number in numbers]
     prefixes = [key[0] for key in keys[:1000]]
-    messages = [json.dumps(["PATCH", "t", key, [row(key[1], "changed")]]) for key in keys]
+    messages = [compact(["PATCH", "t", key, [row(key[1], "changed")]]) for key in keys]
     result = {
         "fill, s": fill,
-        "full key, ns": seconds(lambda: [cache.get(*key) for key in keys]) / LOOKUPS * 1e9,
-        "prefix, us": seconds(lambda: [cache.get(prefix) for prefix in prefixes]) / 1000 * 1e6,
+        "full key, ns": seconds(lambda: each(lambda key: cache.get(*key), keys)) / LOOKUPS * 1e9,
+        "prefix, us": seconds(lambda: each(cache.get, prefixes)) / 1000 * 1e6,
         "scan, ms": seconds(cache.scan) * 1e3,
-        "apply, us": seconds(lambda: [cache.apply(message) for message in messages]) / LOOKUPS * 1e6,
+        "apply, us": seconds(lambda: each(cache.apply, messages)) / LOOKUPS * 1e6,
     }
     if isinstance(cache, Ours):
         result["longest piece, ms"] = cache.longest * 1e3
@@ -141,13 +150,14 @@ def measure(candidate: str, path: Path) -> dict[str, float]:
 
 
 def measure_memory(candidate: str, path: Path) -> dict[str, float]:
-    """Bytes a row that the filled cache holds, in a fresh process."""
+    """Bytes a row that the filled cache holds, and at most held while it was filled, in a fresh process."""
     text = path.read_bytes()
     count = text.count(b'"kind":')
     cache = make(candidate)
     tracemalloc.start()
     cache.fill(text)
-    return {"memory, B/row": tracemalloc.get_traced_memory()[0] / count}
+    held, peak = tracemalloc.get_traced_memory()
+    return {"memory, B/row": held / count, "memory peak, B/row": peak / count}
 
 
 def child(candidate: str, what: str, path: Path, libraries: str) -> dict[str, float]:
