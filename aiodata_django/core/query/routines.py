@@ -71,8 +71,7 @@ def _takes_body(routine: Routine, request: ApiRequest) -> bool:
 
 def _ambiguous(found: Sequence[Routine]) -> SchemaError:
     signatures = ", ".join(
-        f"{r.schema}.{r.name}({', '.join(f'{p.name} => {p.nominal_type}' for p in r.parameters)})"
-        for r in found
+        f"{r.qualified}({', '.join(f'{p.name} => {p.nominal_type}' for p in r.parameters)})" for r in found
     )
     return SchemaError(
         300,
