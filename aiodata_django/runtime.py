@@ -36,7 +36,15 @@ from .feed.service import Feed
 from .jwks import keep_keys
 from .observe import LEVELS, Notice, SchemaLoaded, Trouble, Volume, observe
 from .pipeline import Pipeline
-from .servers import Application, Receive, Scope, Send, before_shutdown, under_daphne
+from .servers import (
+    Application,
+    Receive,
+    Scope,
+    Send,
+    before_shutdown,
+    close_with_reason,
+    under_daphne,
+)
 
 LONGEST_WAIT = 32.0
 """Seconds between two tries to reach the database, at most."""
@@ -96,7 +104,10 @@ class Runtime:
         if self.settings.secret is not None and self.settings.secret.url is not None:
             self._run("keys", keep_keys(self.authenticator, self.settings.secret.url))
         if self._with_feed and self.settings.feed_enabled:
-            await self._start_feed()
+            try:
+                await self._start_feed()
+            except Exception as error:  # whatever ails the feed: everything else serves
+                observe(Trouble(f"no change events, the feed cannot start: {error!r}"))
         if self.settings.db_channel_enabled:
             self._watch = Watch(
                 self.settings.db_uri,
@@ -131,9 +142,10 @@ class Runtime:
             await self._sockets(scope, receive, send)
             return
         await receive()
-        reason = "change events are switched off: feed-enabled is false"
+        reason = "no change events: switched off (feed-enabled), or see the server's log"
         await send({"type": "websocket.accept"})
-        await send({"type": "websocket.close", "code": UNAVAILABLE, "reason": reason})
+        if not close_with_reason(send, UNAVAILABLE, reason):
+            await send({"type": "websocket.close", "code": UNAVAILABLE, "reason": reason})
 
     async def _start_feed(self) -> None:
         self.feed = Feed(

@@ -140,8 +140,17 @@ class _Flow:
         self.writable.set()
 
 
+def close_with_reason(send: Any, code: int, reason: str) -> bool:
+    """Close a websocket with a reason where the server would drop it (Daphne); True when it is done."""
+    protocol = _daphne_request(send)
+    if protocol is None or not hasattr(protocol, "sendClose"):
+        return False
+    protocol.sendClose(code=code, reason=reason)
+    return True
+
+
 def _daphne_request(send: Send) -> Any:
-    """Daphne's request behind ``send``, None under other servers."""
+    """Daphne's protocol behind ``send``, None under other servers."""
     if not isinstance(send, partial) or not send.args:
         return None
     protocol = send.args[0]

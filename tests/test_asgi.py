@@ -267,3 +267,16 @@ def test_a_small_answer_comes_in_one_piece(live):
         for _ in range(5):
             raw.sendall(b"GET /query/pets/Cat/Aja HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert raw.recv(65536).endswith(b"]")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_socket_without_feed_is_told_why(database, server, tmp_path):
+    conf = tmp_path / "postgrest.conf"
+    conf.write_text("feed-enabled = false")
+    live = LiveServer(as_user_of(database, "authenticator"), str(conf), server=server).start()
+    async with connect(f"ws://localhost:{port_of(live)}/state") as state:
+        with pytest.raises(ConnectionClosed) as caught:
+            await state.recv()
+    assert caught.value.rcvd.code == 4503
+    assert "feed-enabled" in caught.value.rcvd.reason
+    live.close()
