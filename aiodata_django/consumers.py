@@ -1,7 +1,7 @@
 """``/state`` on Channels: one consumer a socket, thin; the feed decides what is sent.
 
-What lives here: who is there (header, query parameter), accepting and closing. What does not: what is sent
-and when (``feed``), tokens (``auth``).
+What lives here: which version, who is there (header, query parameter), accepting and closing. What does not:
+what is sent and when (``feed``), tokens (``auth``).
 
 A socket that may not stay is accepted first and closed with a code and a reason right after: a refused
 handshake is an HTTP 403 to browsers, who then see neither.
@@ -21,9 +21,16 @@ from .auth import Authenticator
 from .conf import Settings
 from .core.errors import ApiError
 from .core.identity import Identity
+from .core.state.session import SUBPROTOCOL
+from .feed.reader2 import V2Reader
 from .feed.service import Feed, FeedUnavailable
+from .servers import close_with_reason
 
-UNAUTHORIZED, FORBIDDEN, UNAVAILABLE = 4401, 4403, 1013
+# UNAVAILABLE would be 1013, but Daphne refuses to send codes below 3000.
+UNAUTHORIZED, FORBIDDEN, UNAVAILABLE, BAD_MESSAGE = 4401, 4403, 4503, 4400
+MAX_MESSAGE = 1 << 20
+"""Bytes a client's message may have."""
+
 _REASON_BYTES = 123  # RFC 6455, 5.5: a close frame holds 125, two of them the code
 
 
@@ -43,39 +50,57 @@ class StateConsumer(AsyncWebsocketConsumer):
         self._authenticator = authenticator
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
+        self._second: V2Reader | None = None
 
     async def connect(self) -> None:
         """Find out who is there, join the feed, accept."""
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in self.scope.get("subprotocols", ()) else None
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        token = self._token(query)
         try:
-            reader = await self._feed.attach(self._identity(), self)
+            if subprotocol or query.get("v") == ["2"]:
+                identity = None if token is None else self._identity(token)
+                reader: Any = await self._feed.attach_v2(self, identity, self._identity)
+                self._second = reader
+            else:
+                reader = await self._feed.attach(self._identity(token), self)
         except ApiError as error:
-            await self._refuse(UNAUTHORIZED if error.status == 401 else FORBIDDEN, str(error))
+            await self._refuse(UNAUTHORIZED if error.status == 401 else FORBIDDEN, str(error), subprotocol)
         except FeedUnavailable as error:
-            await self._refuse(UNAVAILABLE, str(error))
+            await self._refuse(UNAVAILABLE, str(error), subprotocol)
         else:
-            await self.accept()
+            await self.accept(subprotocol)
             self._task = self._feed.run(reader)
 
-    async def _refuse(self, code: int, reason: str) -> None:
-        await self.accept()
+    async def _refuse(self, code: int, reason: str, subprotocol: str | None) -> None:
+        await self.accept(subprotocol)
         await self.close(code, reason)
 
-    def _identity(self) -> Identity:
+    def _identity(self, token: str | None) -> Identity:
         """Who is there. Raises ApiError."""
-        return self._authenticator().authenticate(self._authorization(), time.time())
+        return self._authenticator().authenticate(token and f"Bearer {token}", time.time())
 
-    def _authorization(self) -> str | None:
-        """The ``Authorization`` header, or for browsers, who cannot set one, the parameter ``token``."""
+    def _token(self, query: dict[str, list[str]]) -> str | None:
+        """From the ``Authorization`` header, or for browsers, who cannot set one, the parameter ``token``."""
         for name, value in self.scope["headers"]:
             if name == b"authorization":
-                return str(value.decode("latin-1"))
-        token = parse_qs(self.scope["query_string"].decode("latin-1")).get("token")
-        return f"Bearer {token[0]}" if token else None
+                scheme, _, token = value.decode("latin-1").partition(" ")
+                return token.strip() if scheme.lower() == "bearer" else None
+        return query.get("token", [None])[0]
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """A client's frame; version 1 clients have nothing to say."""
+        frame = text_data if text_data is not None else bytes_data
+        if len(frame or "") > MAX_MESSAGE:
+            await self.close(BAD_MESSAGE, f"a message of more than {MAX_MESSAGE} bytes")
+        elif self._second is not None:
+            self._second.line.receive(frame)
 
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
         """Close with a code and a reason that fits into the frame."""
         text = (reason or "").encode()[:_REASON_BYTES].decode("utf-8", "ignore")
-        await super().close(code=code, reason=text)
+        if not (text and code and close_with_reason(self.base_send, int(code), text)):
+            await super().close(code=code, reason=text)
 
     async def disconnect(self, code: int) -> None:
         """The socket is gone."""

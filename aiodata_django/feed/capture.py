@@ -35,8 +35,8 @@ class Capture:
     """Runs sessions of ``open_stream(durable)`` into ``log``.
 
     ``durable`` tells whether a durable slot may be used; after :class:`SlotLost` it may not. Attributes:
-    ``stream`` (None between sessions), ``error`` of the last session (None while streaming), ``transactions``
-    and ``changes`` counted since the start.
+    ``stream`` (None between sessions), ``error`` of the last session (None while streaming), ``idle_since``
+    (loop time; None while streaming), ``transactions`` and ``changes`` counted since the start.
     """
 
     def __init__(self, open_stream: Callable[[bool], ReplicationStream], log: Log) -> None:
@@ -50,6 +50,7 @@ class Capture:
         self.transactions = 0
         self.changes = 0
         self.attempts = 0
+        self.idle_since: float | None = 0.0
 
     async def run(self, prepare: Callable[[], object]) -> None:
         """Stream until cancelled. ``prepare`` is awaited before each session: the publication must exist."""
@@ -66,6 +67,8 @@ class Capture:
                 logger.warning("the replication session ended: %s", str(error).strip())
             finally:
                 self.stream = None
+                if self.idle_since is None:
+                    self.idle_since = asyncio.get_running_loop().time()
             await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
 
     async def _session(self, prepare: Callable[[], object]) -> None:
@@ -76,7 +79,7 @@ class Capture:
         async with self._open_stream(self._durable) as stream:
             self._log.reset(self._epoch(stream), stream.slot.start)
             self._checkpoints.clear()
-            self.stream, self.error = stream, None
+            self.stream, self.error, self.idle_since = stream, None, None
             await self._pump(stream)
 
     def _epoch(self, stream: ReplicationStream) -> str:

@@ -7,7 +7,7 @@ queries themselves (``db.published``, ``control``) and what a change means to so
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 from psycopg import errors
@@ -25,7 +25,7 @@ class Catalogue:
     """What the feed knows of definitions and privileges.
 
     ``schemas`` names the exposed schemas at each load. Attributes: ``published``; ``version``, counted up
-    when anything changed; ``changed``, the position at which each table last changed, by root oid;
+    when anything changed; ``changed``, the version at which each table last changed, by root oid;
     ``exists``, whether the publication is there; ``problem``, when it lacks what it should have and we may
     not mend it.
     """
@@ -51,8 +51,8 @@ class Catalogue:
         self.problem: str | None = None
         self.exists = False
 
-    async def load(self, position: int) -> bool:
-        """Read everything anew; ``position`` is where changes found are put. True when there were any."""
+    async def load(self) -> bool:
+        """Read everything anew. True when anything changed."""
         fingerprint = await self._control.fingerprint()
         connection = await self._control.connection()
         published = await load_published(connection, self._schemas(), self._further)
@@ -63,14 +63,14 @@ class Catalogue:
         self.published, self._grants = published, grants
         if touched:
             self.version += 1
-            self.changed.update(dict.fromkeys(touched, position))
+            self.changed.update(dict.fromkeys(touched, self.version))
         return bool(touched)
 
-    async def refresh(self, position: int) -> bool:
+    async def refresh(self) -> bool:
         """Read everything anew if a definition or privilege changed. True when so."""
         if await self._control.fingerprint() == self._fingerprint:
             return False
-        return await self.load(position)
+        return await self.load()
 
     def forget(self) -> None:
         """The next :meth:`refresh` loads."""
@@ -92,7 +92,22 @@ class Catalogue:
             self._grants[role] = await self._gate.grants(role, self.published)
         return self._grants[role]
 
-    def dependents(self, oids: Sequence[int]) -> set[int]:
+    def schemas(self) -> Sequence[str]:
+        """The exposed schemas; tables of the first go by their bare names."""
+        return self._schemas() or ("public",)
+
+    def read_by(self, oids: Iterable[int]) -> set[int]:
+        """Roots of the tables that policies of these tables read, directly or through other policies."""
+        tables = self.published.tables
+        reached = set(oids)
+        grew = True
+        while grew:
+            more = {d for oid in reached & tables.keys() for d in tables[oid].depends if d in tables}
+            grew = not more <= reached
+            reached |= more
+        return {tables[oid].root for oid in reached & tables.keys()}
+
+    def dependents(self, oids: Iterable[int]) -> set[int]:
         """Roots of tables whose policies read one of these tables, directly or through other policies."""
         tables = self.published.tables
         reached = set(oids)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from ..core.changes.published import Published
 from ..core.changes.transaction import Change, Transaction
 from ..core.errors import ApiError
-from ..core.state.audience import Audience, Grants
+from ..core.state.audience import Audience
 from .gate import Gate, Ordered, Seen
 
 PART_CHANGES = 1000
@@ -73,7 +73,7 @@ class Digest:
             self._decoded.popitem(last=False)
         return part
 
-    async def seen(self, index: int, audience: Audience, grants: Grants, gate: Gate) -> Sequence[Seen]:
+    async def seen(self, index: int, audience: Audience, gate: Gate) -> Sequence[Seen]:
         """What an audience gets to know of a part. Whoever asks first has it judged; ApiError is shared."""
         changes = self.part(index).changes.get(audience.table)
         if not changes:
@@ -81,7 +81,7 @@ class Digest:
         # Open audiences of one table differ in nothing but who they are.
         who = (index, audience.table, audience.columns) if audience.open else (index, audience)
         if who not in self._work:
-            work = asyncio.create_task(gate.judge(audience, grants, self._published, changes))
+            work = asyncio.create_task(gate.judge(audience, self._published, changes))
             work.add_done_callback(_retrieved)
             self._work[who] = work
             if len(self._work) > _ENTRIES_KEPT:

@@ -54,7 +54,7 @@ class Gate:
     """Asks for ``pool`` under roles; ``search_path`` is what requests have."""
 
     def __init__(self, pool: Pool, search_path: str) -> None:
-        self._pool = pool
+        self.pool = pool
         self._search_path = search_path
         self.checks = 0
 
@@ -66,30 +66,29 @@ class Gate:
         """What a role may select. Raises ApiError when the role cannot be taken."""
         oids = "{" + ",".join(str(oid) for oid in published.tables) + "}"
         viewer = Viewer(role, "{}")
-        result = await self._pool.run(
+        result = await self.pool.run(
             Batch([self.scope(viewer), Query(GRANTS_SQL, (oids.encode(),))], scope=role)
         )
         return Grants.from_json(json.loads(result.results[1].rows[0][0] or b"{}"))
 
-    async def judge(
-        self, audience: Audience, grants: Grants, published: Published, changes: Sequence[Ordered]
-    ) -> list[Seen]:
+    async def judge(self, audience: Audience, published: Published, changes: Sequence[Ordered]) -> list[Seen]:
         """What the audience gets to know of changes of its table. Raises ApiError when a policy does."""
         shaping = Shaping(audience, published)
         if audience.open and all(shaping.format(change.relation).local for _, change in changes):
             return [shaping.told(order, change) for order, change in changes]
-        return await self._judged(shaping, grants, changes)
+        return await self._judged(shaping, changes)
 
-    async def _judged(self, shaping: Shaping, grants: Grants, changes: Sequence[Ordered]) -> list[Seen]:
+    async def _judged(self, shaping: Shaping, changes: Sequence[Ordered]) -> list[Seen]:
         images = [shaping.images(change) for _, change in changes]
         flat = [one for pair in images for one in pair if one is not None]
         if not flat:
             return [shaping.judged(order, change, None, None) for order, change in changes]
         missing = shaping.missing(changes[0][1].relation)
-        sql = judging_sql(shaping.table, shaping.audience, grants.memberships, missing)
-        viewer = shaping.audience.viewer
-        query = Query(sql, (b"[" + b",".join(flat) + b"]",))
-        result = await self._pool.run(Batch([self.scope(viewer), query], scope=viewer.role))
+        audience = shaping.audience
+        viewer = audience.viewer
+        params = audience.filter.params if audience.filter is not None else ()
+        query = Query(judging_sql(shaping.table, audience, missing), (b"[" + b",".join(flat) + b"]", *params))
+        result = await self.pool.run(Batch([self.scope(viewer), query], scope=viewer.role))
         self.checks += len(flat)
         answers = iter(result.results[1].rows)
         verdicts = [tuple(next(answers) if one is not None else None for one in pair) for pair in images]
@@ -173,7 +172,8 @@ class Shaping:
             return Seen(order, RESYNC)  # unchanged TOAST: whether it is seen cannot be told
         key = form.key(change.new) if change.new is not None else b""
         old_key = form.key(change.old) if change.old is not None else key
-        was = _seen(old) if change.old_full else change.kind != "insert" and self.audience.open
+        # Whoever is only filtered may be told of rows it never had: it could have read them.
+        was = _seen(old) if change.old_full else change.kind != "insert" and not self.audience.guarded
         moved = old_key if change.new is not None and old_key != key else None
         if new is not None and _seen(new):
             return Seen(order, PUT, key, new[1] or b"", moved if was else None, not was)

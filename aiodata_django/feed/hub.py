@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import psycopg
@@ -48,16 +48,26 @@ class Reader(Protocol):
 class Hub:
     """See the module. ``position``: everything committed up to here is visible, within ``epoch``.
 
+    ``capturing`` tells since when (loop time) no session streams, None while one does.
     A log that leaves a transaction out is found out by the chain of ``previous``: a new epoch, too.
     """
 
-    def __init__(self, log: Log, control: Control, catalogue: Catalogue, gate: Gate) -> None:
+    def __init__(
+        self,
+        log: Log,
+        control: Control,
+        catalogue: Catalogue,
+        gate: Gate,
+        capturing: Callable[[], float | None],
+    ) -> None:
         self.log = log
         self.control = control
         self.catalogue = catalogue
         self.gate = gate
+        self.capturing = capturing
         self.epoch = ""
         self.position = 0
+        self._behind_since: float | None = None
         self._log_epoch = ""
         self._last = 0
         self._gaps = 0
@@ -140,7 +150,7 @@ class Hub:
         """A new history: nobody's position means anything any more."""
         epoch, start = self.log.epoch, self.log.start
         self.catalogue.forget()
-        await self.catalogue.load(start)
+        await self.catalogue.load()
         self._log_epoch, self._last = epoch, start
         self.epoch, self.position = f"{epoch}.{self._gaps}", start
         self._digests.clear()
@@ -163,7 +173,10 @@ class Hub:
             snapshot = await self.control.snapshot()
             count = next((n for n, t in enumerate(pending) if not snapshot.sees(t.xid)), len(pending))
             if count:
+                self._behind_since = None
                 return pending[:count]
+            if self._behind_since is None:
+                self._behind_since = asyncio.get_running_loop().time()
             await asyncio.sleep(_POLL_SECONDS[min(tries, len(_POLL_SECONDS) - 1)])
             tries += 1
 
@@ -179,12 +192,12 @@ class Hub:
             }
             if marked or odd:
                 self._odd |= odd  # of other schemas, perhaps: asked about once
-                await self.refresh(transaction.lsn)
+                await self.refresh()
                 tables = self.catalogue.published.tables
 
-    async def refresh(self, position: int | None = None) -> None:
+    async def refresh(self) -> None:
         """Look whether definitions or privileges changed; wake everybody if so."""
-        if await self.catalogue.refresh(self.position if position is None else position):
+        if await self.catalogue.refresh():
             self._digests.clear()
             self._odd.clear()
             self._wake_all()
@@ -236,6 +249,13 @@ class Hub:
                     await self.control.heartbeat()
             except (psycopg.Error, ApiError, OSError) as error:
                 logger.warning("cannot look for changed definitions: %s", str(error).strip())
+
+    def lag_ms(self) -> int:
+        """Milliseconds by which readers may be behind: no session streams, or a commit hangs invisible."""
+        since = self._behind_since if self._behind_since is not None else self.capturing()
+        if since is None:
+            return 0
+        return max(0, round((asyncio.get_running_loop().time() - since) * 1000))
 
     # Joining ------------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ from .log import LogTrimmed
 
 logger = logging.getLogger("aiodata.feed")
 
-CLOSE_EXPIRED, CLOSE_FORBIDDEN, CLOSE_SLOW, CLOSE_LOST, CLOSE_RESTART = 4401, 4403, 4408, 4410, 1012
+CLOSE_BAD, CLOSE_UNAUTHORIZED, CLOSE_EXPIRED, CLOSE_FORBIDDEN = 4400, 4401, 4401, 4403
+CLOSE_SLOW, CLOSE_LOST, CLOSE_TOO_MANY, CLOSE_RESTART = 4408, 4410, 4429, 1012
 
 
 class Outlet(Protocol):
@@ -124,10 +125,8 @@ class V1Reader(HubReader):
             if table.schema == self._schema and table.obstacle is None
         }
         for oid, table in self._tables.items():
-            if grant := grants.readable(table):
-                self._audiences[oid] = Audience(
-                    self.viewer, oid, grant.columns, None, grant.guarded, self.version
-                )
+            if audience := grants.audience(self.viewer, table):
+                self._audiences[oid] = audience
         self.hub.subscribe(self, self._audiences)
 
     async def run(self) -> None:
@@ -182,11 +181,10 @@ class V1Reader(HubReader):
         return frames  # type: ignore[return-value]
 
     async def _encode(self, digest: Digest, number: int, audiences: Sequence[Audience]) -> Sequence[str]:
-        grants = await self.hub.catalogue.grants(self.viewer.role)
         found: list[tuple[int, str]] = []
         for audience in audiences:
             name = self._tables[audience.table].name
-            for seen in await digest.seen(number, audience, grants, self.hub.gate):
+            for seen in await digest.seen(number, audience, self.hub.gate):
                 if text := _frame(name, seen):
                     found.append((seen.order, text))
         found.sort(key=lambda item: item[0])

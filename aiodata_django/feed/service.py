@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
@@ -26,13 +27,16 @@ from .catalogue import Catalogue
 from .control import Control
 from .gate import Gate
 from .hub import Hub
+from .line import Line
 from .log import RingLog
 from .problems import WAITING, problem_of
 from .reader import Outlet, V1Reader
+from .reader2 import V2Reader
 from .rows import Follower, RowTransaction
 
 logger = logging.getLogger("aiodata.feed")
 
+SocketReader = V1Reader | V2Reader
 DEFAULT_SLOT = "aiodata"
 WATCH_SECONDS = 5.0
 
@@ -65,7 +69,8 @@ class Feed:
         self.catalogue = Catalogue(self.control, self.gate, self._schemas, settings.feed_publication)
         self._formats = dict(FORMATS)
         self._tasks: list[asyncio.Task[None]] = []
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], SocketReader] = {}
+        self.resyncs: Counter[str] = Counter()
         self._problem: str | None = None
         self.log: RingLog
         self.hub: Hub
@@ -77,8 +82,8 @@ class Feed:
         """Begin to follow the database, in the background: returns at once."""
         loop = asyncio.get_running_loop()
         self.log = RingLog(clock=loop.time, max_bytes=self._settings.feed_ring_bytes)
-        self.hub = Hub(self.log, self.control, self.catalogue, self.gate)
         self.capture = Capture(self._open_stream, self.log)
+        self.hub = Hub(self.log, self.control, self.catalogue, self.gate, lambda: self.capture.idle_since)
         self._spawn(self.capture.run(self._prepare))
         self._spawn(self.hub.run())
         self._spawn(self.hub.watch(WATCH_SECONDS))
@@ -143,7 +148,7 @@ class Feed:
     async def _prepare(self) -> None:
         """Before each session: the publication must be there when the slot is made."""
         self._formats = {**FORMATS, **await self.control.formats()}
-        await self.catalogue.load(self.log.end)
+        await self.catalogue.load()
         if not self.catalogue.exists:
             raise psycopg.errors.UndefinedObject(self.catalogue.problem or "the publication is missing")
 
@@ -163,20 +168,47 @@ class Feed:
             raise FeedUnavailable(f"No change events: {error}") from error
         return reader
 
+    async def attach_v2(
+        self, outlet: Outlet, identity: Identity | None, authenticate: Callable[[str | None], Identity]
+    ) -> V2Reader:
+        """A reader for a version 2 socket, for :meth:`run`; its ``line`` takes the client's frames.
+
+        ``authenticate`` turns later tokens (and no token, where ``identity`` is None and the client says
+        hello without one) into identities, raising ApiError. Raises :class:`FeedUnavailable`.
+        """
+        await self._usable()
+        line = Line(self.hub, outlet, identity, authenticate, self._settings.state_queue_bytes)
+        return V2Reader(self.hub, line, outlet, schema=self._schema, resynced=self._count_resync)
+
+    def _count_resync(self, why: str) -> None:
+        self.resyncs[why] += 1
+
     async def _usable(self) -> None:
+        if len(self._running) >= self._settings.state_max_sockets:
+            raise FeedUnavailable("too many sockets; try again later")
         try:
             await self.ready()
         except FeedUnavailable:
             if self.capture.stream is None or not self.hub.started.is_set():
                 raise  # otherwise only some tables give no events
 
-    def run(self, reader: V1Reader) -> asyncio.Task[None]:
+    def run(self, reader: SocketReader) -> asyncio.Task[None]:
         """Send to the socket, accepted meanwhile, until it is closed or the task is cancelled."""
         task = asyncio.create_task(reader.run())
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = reader
+        task.add_done_callback(self._forget)
         task.add_done_callback(_tell)
         return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+
+    async def reload(self) -> None:
+        """Look for changed definitions and privileges now, as after a schema reload."""
+        if self.hub.started.is_set():
+            with suppress(psycopg.Error, OSError, ApiError):  # the watch tries again
+                self.catalogue.forget()
+                await self.hub.refresh()
 
     async def subscribe_transactions(self) -> AsyncIterator[RowTransaction]:
         """Every visible transaction from now on, in commit order, with its rows as the server sees them.

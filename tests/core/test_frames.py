@@ -43,8 +43,9 @@ def test_a_transaction_carries_its_changes(table: str, row: dict, key: list, ids
         frames.delete(table, text(key), sub),
         frames.truncate(table),
     ]
-    body = frames.txn_body(7, "2024-01-01T00:00:00Z", changes, more=True)
-    assert json.loads(frames.txn("e:1", "e:2", body)) == {
+    joined = b",".join(changes).decode()
+    frame = frames.txn("e:1", "e:2", 7, "2024-01-01T00:00:00Z", joined, more=True)
+    assert json.loads(frame) == {
         "op": "txn",
         "from": "e:1",
         "at": "e:2",

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..changes.published import Policy, PublishedTable
+from ..errors import RequestError
 from ..identity import Identity
 from ..names import quote_ident
+from .narrowing import EVERYTHING, Condition, Narrowing
 
 _TIMES = frozenset({"exp", "iat", "nbf", "jti"})
 
@@ -43,21 +45,25 @@ class Viewer:
 class Audience:
     """Those who see the same rows of a table in the same shape: sockets of one audience share all work.
 
-    ``table`` is the root's oid, ``columns`` what is sent, ``filter`` an SQL condition on the table's columns
-    (literals quoted by us), None for none. ``guarded``: policies apply. ``version`` is that of the catalogue.
+    ``table`` is the root's oid, ``columns`` what is sent, ``filter`` what the subscription asks for,
+    ``policy`` the condition row security puts on the table, None where it does not apply.
     """
 
     viewer: Viewer
     table: int
     columns: tuple[str, ...]
-    filter: str | None = None
-    guarded: bool = False
-    version: int = 0
+    filter: Condition | None = None
+    policy: str | None = None
+
+    @property
+    def guarded(self) -> bool:
+        """Whether policies decide which rows are seen."""
+        return self.policy is not None
 
     @property
     def open(self) -> bool:
         """Whether every row is seen."""
-        return self.filter is None and not self.guarded
+        return self.filter is None and self.policy is None
 
 
 class TableGrant(NamedTuple):
@@ -89,6 +95,32 @@ class Grants:
         if grant is None or not table.key or not set(table.key) <= set(grant.columns):
             return None
         return grant
+
+    def audience(
+        self, viewer: Viewer, table: PublishedTable, narrowing: Narrowing = EVERYTHING
+    ) -> Audience | None:
+        """Who the viewer is to a table; None where nothing of it may be sent.
+
+        Raises RequestError 42703 for a column the table does not have, 42501 for one that may not be read.
+        """
+        grant = self.readable(table)
+        if grant is None:
+            return None
+        columns = grant.columns
+        if narrowing.columns is not None:
+            _check_columns(narrowing.columns, table, grant)
+            wanted = {*narrowing.columns, *table.key}
+            columns = tuple(name for name in grant.columns if name in wanted)
+        policy = policy_condition(table.policies, self.memberships) if grant.guarded else None
+        return Audience(viewer, table.oid, columns, narrowing.condition, policy)
+
+
+def _check_columns(names: Sequence[str], table: PublishedTable, grant: TableGrant) -> None:
+    for name in names:
+        if name not in table.column:
+            raise RequestError(400, "42703", f"column {table.name}.{name} does not exist")
+        if name not in grant.columns:
+            raise RequestError(403, "42501", f"permission denied for column {name} of table {table.name}")
 
 
 GRANTS_SQL = b"""
@@ -122,18 +154,17 @@ def policy_condition(policies: Iterable[Policy], memberships: frozenset[int]) ->
     return " and ".join([f"({' or '.join(permissive)})", *restrictive])
 
 
-def judging_sql(
-    table: PublishedTable, audience: Audience, memberships: frozenset[int], missing: Sequence[str] = ()
-) -> bytes:
+def judging_sql(table: PublishedTable, audience: Audience, missing: Sequence[str] = ()) -> bytes:
     """One statement: ``$1`` is a JSON array of row images; answers (seen, row as JSON) in their order.
 
-    The images stand under the table's own name, so that policies may say ``pets.color``. ``missing`` names
-    generated columns the stream does not carry: they are computed, which takes a list of columns instead of
-    the row type (and so breaks policies that pass the whole row to a function).
+    ``$2`` and following are the filter's. The images stand under the table's own name, so that policies may
+    say ``pets.color``. ``missing`` names generated columns the stream does not carry: they are computed,
+    which takes a list of columns instead of the row type (and breaks policies that pass the whole row to a
+    function).
     """
-    condition = policy_condition(table.policies, memberships) if audience.guarded else "true"
+    condition = audience.policy if audience.policy is not None else "true"
     if audience.filter is not None:
-        condition = f"({condition}) and ({audience.filter})"
+        condition = f"({condition}) and ({audience.filter.numbered(2)})"
     name = quote_ident(table.name)
     populate = f"pg_catalog.json_populate_record(null::{table.qualified.sql}, aiodata_x.aiodata_image)"
     if missing:
@@ -155,3 +186,24 @@ def judging_sql(
         " with ordinality as aiodata_x (aiodata_image, aiodata_place), "
         f"lateral {source} order by aiodata_x.aiodata_place"
     ).encode()
+
+
+def snapshot_sql(pieces: Sequence[tuple[PublishedTable, Audience]]) -> tuple[bytes, list[bytes | None]]:
+    """One statement that reads all pieces in one snapshot: rows of (number of the piece, row as JSON).
+
+    Row security is PostgreSQL's own here: to be run under the viewer's role. Answers its parameters too.
+    """
+    params: list[bytes | None] = []
+    selects = []
+    for number, (table, audience) in enumerate(pieces):
+        name = quote_ident(table.name)
+        columns = ", ".join(f"{name}.{quote_ident(column)}" for column in audience.columns)
+        where = ""
+        if audience.filter is not None:
+            where = f" where {audience.filter.numbered(len(params) + 1)}"
+            params += audience.filter.params
+        selects.append(
+            f"select {number}, (select pg_catalog.row_to_json(r) from (select {columns}) r)::text"  # noqa: S608
+            f" from {table.qualified.sql} as {name}{where}"
+        )
+    return " union all ".join(selects).encode(), params

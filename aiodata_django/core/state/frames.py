@@ -50,16 +50,12 @@ def truncate(table: str) -> bytes:
     return b'["truncate",' + json.dumps(table).encode() + b"]"
 
 
-def txn_body(xid: int, time: str, changes: Iterable[bytes], *, more: bool) -> str:
-    """What a ``txn`` frame says after its cursors: shared by all sockets that see the same."""
-    joined = b",".join(changes).decode()
-    flag = "true" if more else "false"
-    return f'"xid":"{xid}","time":"{time}","changes":[{joined}],"more":{flag}}}'
-
-
-def txn(start: str, at: str, body: str) -> str:
-    """``{"op":"txn","from":…,"at":…,"xid":…,"time":…,"changes":[…],"more":…}``."""
-    return f'{{"op":"txn","from":"{start}","at":"{at}",{body}'
+def txn(start: str, at: str, xid: int, time: str, changes: str, *, more: bool) -> str:
+    """``{"op":"txn","from":…,"at":…,"xid":…,"time":…,"changes":[…],"more":…}``; ``changes`` are joined."""
+    return (
+        f'{{"op":"txn","from":"{start}","at":"{at}","xid":"{xid}","time":"{time}",'
+        f'"changes":[{changes}],"more":{"true" if more else "false"}}}'
+    )
 
 
 def snap(sub: int, table: str, rows: Iterable[bytes], tail: Mapping[str, Any]) -> str:

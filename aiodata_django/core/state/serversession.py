@@ -1,0 +1,156 @@
+"""The server's side of ``/state`` version 2, without a socket: what clients may say, and how much they get.
+
+What lives here: client frames read and checked, and the window of what is sent and not acknowledged. What
+does not: what is sent (``feed``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+
+from .cursor import Cursor
+
+MAX_SUBSCRIPTIONS = 1000
+MAX_UNACKED = 1000
+
+
+class BadMessage(ValueError):
+    """A client's frame that cannot be understood, or that is out of place; the socket is closed with 4400."""
+
+
+class Sub(msgspec.Struct, frozen=True):
+    """A subscription as asked for."""
+
+    id: int
+    table: str
+    query: str = ""
+
+
+class Hello(msgspec.Struct, tag="hello", tag_field="op"):
+    """The first frame: where the client stands, and what it wants."""
+
+    subs: list[Sub] = []
+    at: str | None = None
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where the client stands; None for nowhere, or for what is no cursor of ours."""
+        try:
+            return Cursor.parse(self.at) if self.at else None
+        except ValueError:
+            return None
+
+
+class AddSub(msgspec.Struct, tag="sub", tag_field="op"):
+    """One more subscription."""
+
+    sub: Sub
+
+
+class Unsub(msgspec.Struct, tag="unsub", tag_field="op"):
+    """One subscription less."""
+
+    id: int
+
+
+class Ack(msgspec.Struct, tag="ack", tag_field="op"):
+    """``n`` messages have been applied, the last cursor among them was ``at``."""
+
+    at: str | None = None
+    n: int | None = None
+
+
+class Auth(msgspec.Struct, tag="auth", tag_field="op"):
+    """A (new) token."""
+
+    token: str
+
+
+class Sync(msgspec.Struct, tag="sync", tag_field="op"):
+    """Say ``n`` when everything up to ``lsn`` has been sent."""
+
+    n: int
+    lsn: str
+
+
+class Ping(msgspec.Struct, tag="ping", tag_field="op"):
+    """Say ``n``."""
+
+    n: int = 0
+
+
+class Need(msgspec.Struct, tag="need", tag_field="op"):
+    """A row of which only a part was sent, and which the client does not have."""
+
+    table: str
+    key: list[Any]
+
+
+ClientFrame = Hello | AddSub | Unsub | Ack | Auth | Sync | Ping | Need
+
+_decode = msgspec.json.Decoder(ClientFrame).decode
+
+
+def read(text: str | bytes | None) -> ClientFrame:
+    """A client's frame. Raises :class:`BadMessage`."""
+    if text is None:
+        raise BadMessage("an empty message")
+    try:
+        frame: ClientFrame = _decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise BadMessage(str(error)) from None
+    if isinstance(frame, Hello) and len({sub.id for sub in frame.subs}) < len(frame.subs):
+        raise BadMessage("two subscriptions with one id")
+    return frame
+
+
+class Window:
+    """What is sent and not acknowledged: at most ``messages`` and ``size`` bytes before sending pauses."""
+
+    def __init__(self, size: int, messages: int = MAX_UNACKED) -> None:
+        self._size = size
+        self._messages = messages
+        self._sizes: deque[int] = deque()
+        self._cursors: deque[tuple[int, str]] = deque()
+        self._bytes = 0
+        self._sent = 0
+
+    def sent(self, size: int, at: str | None = None) -> None:
+        """A message went out; ``at`` is its cursor, if it has one."""
+        self._sent += 1
+        self._sizes.append(size)
+        self._bytes += size
+        if at is not None:
+            self._cursors.append((self._sent, at))
+
+    @property
+    def open(self) -> bool:
+        """Whether more may be sent."""
+        return len(self._sizes) < self._messages and self._bytes < self._size
+
+    @property
+    def unacked(self) -> int:
+        """Messages not acknowledged."""
+        return len(self._sizes)
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Take an acknowledgement. Raises :class:`BadMessage` for one from the future."""
+        count = ack.n if ack.n is not None else self._count(ack.at)
+        if count > self._sent or count < 0:
+            raise BadMessage("an acknowledgement of what was never sent")
+        while self._sizes and self._sent - len(self._sizes) < count:
+            self._bytes -= self._sizes.popleft()
+        while self._cursors and self._cursors[0][0] <= count:
+            self._cursors.popleft()
+
+    def _count(self, at: str | None) -> int:
+        """How many messages had been sent when that cursor was."""
+        if at is None:
+            return self._sent - len(self._sizes)
+        found = [count for count, cursor in self._cursors if cursor == at]
+        if found:
+            return found[-1]
+        return self._sent - len(self._sizes)  # acknowledged before, or known from an earlier connection

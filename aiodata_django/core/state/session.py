@@ -1,0 +1,347 @@
+"""The client's side of ``/state`` version 2, without a socket: frames in, events and frames out.
+
+What lives here: hello, acknowledgements, cursors, staging, and the states a copy goes through. What does
+not: the copy itself (``cache``), the socket, the clock (``now`` is an argument, in seconds).
+
+    connecting --connected--> syncing --snapshots complete / caught up--> live
+    live --lag, or lag of messages, over the limit--> stale --caught up--> live
+    any --disconnected--> connecting before the copy was ever right, stale after
+
+Rows and keys are handed out as the JSON they came as (``msgspec.Raw``), so that whoever keeps the copy
+decodes them once, into what it keeps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from .frames import frame
+
+State = Literal["connecting", "syncing", "live", "stale"]
+
+SUBPROTOCOL = "aiodata.v2"
+ACK_MESSAGES, ACK_BYTES, ACK_SECONDS = 100, 1 << 19, 1.0
+STALE_LAG = 5.0
+
+
+class OutOfStep(Exception):
+    """A message does not start where the copy stands: connect again and go on from the cursor."""
+
+
+class Subscription(NamedTuple):
+    """``table`` ``*`` is all of them; ``query`` holds PostgREST filters and ``select``, empty for all."""
+
+    id: int
+    table: str
+    query: str = ""
+
+
+class Ready(NamedTuple):
+    """The server has taken the hello. ``schema``: table -> ``{"key": [...], "columns": {...}}``."""
+
+    resumed: bool
+    expires_in: float | None
+    schema: Mapping[str, Any]
+
+
+class SnapshotPart(NamedTuple):
+    """Rows (one JSON array) of a snapshot, to be set aside until it is complete."""
+
+    sub: int
+    table: str
+    rows: Raw
+
+
+class SnapshotComplete(NamedTuple):
+    """The snapshots of these (subscription, table) are complete: they replace what was there, all at once."""
+
+    parts: tuple[tuple[int, str], ...]
+
+
+class Change(NamedTuple):
+    """``put`` (row, old_key if changed), ``part`` (key, known columns), ``del`` (key), ``truncate``."""
+
+    op: str
+    table: str
+    subs: tuple[int, ...] = ()
+    row: Raw | None = None
+    key: Raw | None = None
+    old_key: Raw | None = None
+
+
+class Committed(NamedTuple):
+    """A whole transaction, to be applied at once. ``time`` is ISO 8601."""
+
+    xid: str
+    time: str
+    changes: tuple[Change, ...]
+
+
+class SchemaChanged(NamedTuple):
+    """A table has another key or other columns now; a resync of it follows."""
+
+    table: str
+    key: tuple[str, ...]
+    columns: Mapping[str, Any]
+
+
+class Resync(NamedTuple):
+    """Snapshots follow, of tables of these subscriptions; ``why``: schema, role, trimmed, opaque, size ..."""
+
+    subs: tuple[int, ...]
+    why: str
+
+
+class Passed(NamedTuple):
+    """The copy contains everything up to the LSN that request ``n`` named."""
+
+    n: int
+
+
+class AuthSoon(NamedTuple):
+    """The token expires in that many seconds."""
+
+    seconds: float
+
+
+class Failed(NamedTuple):
+    """The server refuses something: a subscription where ``sub`` says so, the session when ``fatal``."""
+
+    code: str
+    message: str
+    sub: int | None
+    fatal: bool
+
+
+SessionEvent = (
+    Ready | SnapshotPart | SnapshotComplete | Committed | SchemaChanged | Resync | Passed | AuthSoon | Failed
+)
+
+
+class _Incoming(msgspec.Struct):
+    """Every field a server's frame may have."""
+
+    op: str
+    at: str | None = None
+    start: str | None = msgspec.field(default=None, name="from")
+    xid: str = ""
+    time: str = ""
+    changes: list[list[Raw]] = []
+    more: bool = False
+    sub: int | None = None
+    subs: list[int] = []
+    table: str = ""
+    rows: Raw = Raw(b"[]")
+    left: int = 0
+    n: int | None = None
+    lag_ms: float = 0.0
+    resumed: bool = False
+    expires_in: float | None = None
+    heartbeat: float = 15.0
+    tables: dict[str, Any] = msgspec.field(default_factory=dict, name="schema")
+    key: list[str] = []
+    columns: dict[str, Any] = {}
+    why: str = ""
+    within: float = msgspec.field(default=0.0, name="in")
+    code: str = ""
+    message: str = ""
+    fatal: bool = False
+
+
+_decode = msgspec.json.Decoder(_Incoming).decode
+_text = msgspec.json.Decoder(str).decode
+_ids = msgspec.json.Decoder(tuple[int, ...]).decode
+
+
+class ClientSession:
+    """One copy's dealings with the server, over as many connections as it takes.
+
+    Attributes: ``state``; ``cursor``, where the copy stands (None before the first snapshot).
+    """
+
+    def __init__(self, subscriptions: Iterable[Subscription] = (Subscription(0, "*"),)) -> None:
+        self.subscriptions = {sub.id: sub for sub in subscriptions}
+        self.state: State = "connecting"
+        self.cursor: str | None = None
+        self.heartbeat = 15.0
+        self._known = False
+        self._staged: list[Change] = []
+        self._complete: list[tuple[int, str]] = []
+        self._awaited: set[int] = set()
+        self._received = self._unacked = self._unacked_bytes = 0
+        self._acked_at = self._heard_at = 0.0
+        self._numbers = 0
+
+    # Connection ---------------------------------------------------------------------------------------
+
+    def connected(self, now: float) -> str:
+        """A socket is open: the hello to send first."""
+        self._staged.clear()
+        self._complete.clear()
+        self._received = self._unacked = self._unacked_bytes = 0
+        self._acked_at = self._heard_at = now
+        if not self._known:
+            self.state = "syncing"
+        subs = [_sub(sub) for sub in self.subscriptions.values()]
+        return frame("hello", at=self.cursor, subs=subs, ack=True)
+
+    def disconnected(self) -> None:
+        """The socket is gone."""
+        self.state = "stale" if self._known else "connecting"
+
+    def silent(self, now: float) -> bool:
+        """Whether nothing came for twice the heartbeat: connect again."""
+        return now - self._heard_at > 2 * self.heartbeat
+
+    # To the server ------------------------------------------------------------------------------------
+
+    def subscribe(self, sub: Subscription) -> str:
+        """The frame that adds a subscription, to be sent if connected."""
+        self.subscriptions[sub.id] = sub
+        self._awaited.add(sub.id)
+        return frame("sub", sub=_sub(sub))
+
+    def unsubscribe(self, sub: int) -> str:
+        """The frame that ends a subscription."""
+        self.subscriptions.pop(sub, None)
+        self._awaited.discard(sub)
+        return frame("unsub", id=sub)
+
+    def sync(self, lsn: str) -> tuple[int, str]:
+        """The number under which :class:`Passed` will come, and the frame that asks for it."""
+        self._numbers += 1
+        return self._numbers, frame("sync", n=self._numbers, lsn=lsn)
+
+    def need(self, table: str, key: Raw) -> str:
+        """The frame that asks for a row of which only a part came."""
+        return f'{{"op":"need","table":{json.dumps(table)},"key":{bytes(key).decode()}}}'
+
+    @staticmethod
+    def authenticate(token: str) -> str:
+        """The frame with a (new) token."""
+        return frame("auth", token=token)
+
+    def data_to_send(self, now: float) -> list[str]:
+        """The acknowledgement, when it is due."""
+        if not self._unacked:
+            return []
+        due = (
+            self._unacked >= ACK_MESSAGES
+            or self._unacked_bytes >= ACK_BYTES
+            or now - self._acked_at >= ACK_SECONDS
+        )
+        if not due:
+            return []
+        self._unacked = self._unacked_bytes = 0
+        self._acked_at = now
+        return [frame("ack", at=self.cursor, n=self._received)]
+
+    # From the server ----------------------------------------------------------------------------------
+
+    def receive(self, text: str | bytes, now: float) -> list[SessionEvent]:
+        """What a frame means for the copy. Raises :class:`OutOfStep`; ValueError for what is no frame."""
+        incoming = _decode(text)
+        self._received += 1
+        self._unacked += 1
+        self._unacked_bytes += len(text)
+        self._heard_at = now
+        handler = _HANDLERS.get(incoming.op)
+        return handler(self, incoming) if handler is not None else []
+
+    def _ready(self, incoming: _Incoming) -> list[SessionEvent]:
+        self.heartbeat = incoming.heartbeat
+        if not incoming.resumed:
+            self._awaited = set(self.subscriptions)
+        self._settle(caught_up=False)
+        return [Ready(incoming.resumed, incoming.expires_in, incoming.tables)]
+
+    def _snap(self, incoming: _Incoming) -> list[SessionEvent]:
+        sub = -1 if incoming.sub is None else incoming.sub
+        events: list[SessionEvent] = [SnapshotPart(sub, incoming.table, incoming.rows)]
+        if incoming.more:
+            return events
+        self._complete.append((sub, incoming.table))
+        if incoming.left == 0:
+            done = tuple(self._complete)
+            self._complete.clear()
+            self._awaited.difference_update(sub for sub, _ in done)
+            self.cursor = incoming.at
+            events.append(SnapshotComplete(done))
+            self._settle(caught_up=not self._awaited)
+        return events
+
+    def _txn(self, incoming: _Incoming) -> list[SessionEvent]:
+        if incoming.start != self.cursor:
+            if incoming.at == self.cursor:
+                return []
+            raise OutOfStep(f"at {self.cursor}, the message starts from {incoming.start}")
+        self._staged.extend(map(_change, incoming.changes))
+        if incoming.more:
+            return []
+        changes, self._staged = tuple(self._staged), []
+        self.cursor = incoming.at
+        return [Committed(incoming.xid, incoming.time, changes)]
+
+    def _pos(self, incoming: _Incoming) -> list[SessionEvent]:
+        if incoming.start is not None and incoming.start != self.cursor:
+            raise OutOfStep(f"at {self.cursor}, the message starts from {incoming.start}")
+        if incoming.at is not None:
+            self.cursor = incoming.at
+        self._settle(caught_up=not self._awaited and incoming.lag_ms <= STALE_LAG * 1000)
+        return [] if incoming.n is None else [Passed(incoming.n)]
+
+    def _settle(self, *, caught_up: bool) -> None:
+        if caught_up:
+            self.state, self._known = "live", True
+        elif self._known:
+            self.state = "stale"
+        else:
+            self.state = "syncing"
+
+    def _schema(self, incoming: _Incoming) -> list[SessionEvent]:
+        return [SchemaChanged(incoming.table, tuple(incoming.key), incoming.columns)]
+
+    def _resync(self, incoming: _Incoming) -> list[SessionEvent]:
+        self._awaited.update(incoming.subs)
+        self._settle(caught_up=False)
+        return [Resync(tuple(incoming.subs), incoming.why)]
+
+    def _auth_soon(self, incoming: _Incoming) -> list[SessionEvent]:
+        return [AuthSoon(incoming.within)]
+
+    def _error(self, incoming: _Incoming) -> list[SessionEvent]:
+        if incoming.sub is not None:
+            self._awaited.discard(incoming.sub)
+        return [Failed(incoming.code, incoming.message, incoming.sub, incoming.fatal)]
+
+
+_HANDLERS = {
+    "ready": ClientSession._ready,
+    "snap": ClientSession._snap,
+    "txn": ClientSession._txn,
+    "pos": ClientSession._pos,
+    "schema": ClientSession._schema,
+    "resync": ClientSession._resync,
+    "auth_soon": ClientSession._auth_soon,
+    "error": ClientSession._error,
+}
+
+
+def _sub(sub: Subscription) -> dict[str, Any]:
+    return {"id": sub.id, "table": sub.table, **({"query": sub.query} if sub.query else {})}
+
+
+def _change(parts: list[Raw]) -> Change:
+    op, table = _text(parts[0]), _text(parts[1])
+    if op == "put":
+        return Change(op, table, _ids(parts[3]), parts[2], None, parts[4] if len(parts) > 4 else None)
+    if op == "part":
+        return Change(op, table, _ids(parts[4]), parts[3], parts[2])
+    if op == "del":
+        return Change(op, table, _ids(parts[3]), None, parts[2])
+    return Change(op, table)

@@ -1,0 +1,427 @@
+"""The reader of ``/state`` version 2: one socket's subscriptions, snapshots and transactions.
+
+What lives here: what is sent when. What does not: the texts (``core.state.frames``, ``encoding``), the
+reading of snapshots (``snapshot``), what the client says (``line``).
+
+One routine serves join, resync, added subscription and changed role: while it reads a snapshot, the socket's
+position stands still; afterwards it goes on from there, leaving out what the snapshot has seen.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from ..core.errors import ApiError
+from ..core.schema import Schema
+from ..core.state import frames
+from ..core.state.audience import Audience, Viewer
+from ..core.state.cursor import Cursor, Piece, Taken
+from ..core.state.serversession import MAX_SUBSCRIPTIONS, MAX_UNACKED, AddSub, Auth, Need, Sub, Unsub
+from .digest import Digest
+from .encoding import Encoded, Layout, commit_time, encode
+from .hub import Hub
+from .line import Line
+from .log import LogTrimmed
+from .reader import CLOSE_FORBIDDEN, CLOSE_TOO_MANY, Closed, HubReader, Outlet
+from .snapshot import Section, read_snapshot, tail
+from .subscriptions import Subscriptions
+
+HELLO_SECONDS = 10.0
+HEARTBEAT = 15.0
+AUTH_SOON = 60.0
+BIG_TRANSACTION = 100_000
+
+JOIN, ADDED = "join", "added"
+SCHEMA, ROLE, POLICY = "schema", "role", "policy"
+TRIMMED, EPOCH, OPAQUE, SIZE = "trimmed", "epoch", "opaque", "size"
+
+
+class V2Reader(HubReader):
+    """A version 2 socket; ``run`` sends until it is to be closed. ``resynced`` is told the cause of each."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        line: Line,
+        outlet: Outlet,
+        *,
+        schema: Callable[[], Schema],
+        resynced: Callable[[str], None],
+    ) -> None:
+        super().__init__(hub)
+        self.line = line
+        line.on_news = self.wake
+        self._outlet = outlet
+        self._schema = schema
+        self._resynced = resynced
+        self._subs: Subscriptions
+        self._cursor = Cursor("", 0)
+        self._at: str | None = None  # the cursor the client has
+        self._stale: dict[Piece, str] = {}
+        self._stale_until = 0.0
+        self._group = 0
+        self._warned = False
+        self._caught_up = False
+
+    @property
+    def state(self) -> str:
+        """What the socket is doing, for the status view."""
+        if self.line.hello is None:
+            return "connecting"
+        if self.line.full:
+            return "waiting"
+        return "live" if self._caught_up else "syncing"
+
+    async def run(self) -> None:
+        """Send until the socket is to be closed, then close it."""
+        try:
+            await self._open()
+            while True:
+                await self._step()
+        except Closed as closed:
+            await self._outlet.close(closed.code, closed.reason)
+        except ApiError as error:
+            await self._outlet.close(CLOSE_FORBIDDEN, str(error))
+        finally:
+            self.hub.unsubscribe(self)
+            self.line.close()
+
+    async def _step(self) -> None:
+        """One thing after another; the order is what the protocol promises."""
+        self.line.check()
+        await self._answer()
+        if self.epoch != self.hub.epoch:
+            await self._begin_again(EPOCH)
+        if self._subs.version != self.hub.catalogue.version:
+            await self._look_again(SCHEMA)
+        try:
+            transaction = self.next()
+        except LogTrimmed:
+            await self._begin_again(TRIMMED)
+            return
+        if self._stale and time.monotonic() >= self._stale_until:
+            await self._resync()
+        elif transaction is not None:
+            self._caught_up = False
+            await self._transaction(self.hub.digest(transaction))
+        else:
+            await self._idle()
+
+    # Opening ------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Wait for token and hello, answer ``ready``, send what is to be had first."""
+        hello = await self.line.greeting(HELLO_SECONDS)
+        if len(hello.subs) > MAX_SUBSCRIPTIONS:
+            raise Closed(CLOSE_TOO_MANY, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
+        assert self.line.identity is not None  # the greeting's promise
+        self._subs = Subscriptions(self.hub.catalogue, self._schema, Viewer.of(self.line.identity))
+        self._subs.subs = {sub.id: sub for sub in hello.subs}
+        refused = await self._subs.look()
+        self.hub.subscribe(self, self._subs.watched())
+        resumed = self._resume(hello.cursor)
+        self._at = hello.at if resumed else None
+        await self._ready(resumed)
+        await self._refuse(refused)
+        if not resumed:
+            self._mark(self._subs.pieces, JOIN)
+            await self._resync()
+
+    def _resume(self, cursor: Cursor | None) -> bool:
+        """Stand where the client says it stands, if that can be; at the present otherwise."""
+        self.epoch = self.hub.epoch
+        if (
+            cursor is not None
+            and (cursor.epoch, cursor.shape) == (self.epoch, self._subs.shape)
+            and self.hub.log.start <= cursor.lsn <= self.hub.position
+        ):
+            self._cursor, self.position = cursor, cursor.lsn
+            return True
+        self._stand_at_present()
+        return False
+
+    def _stand_at_present(self) -> None:
+        self.epoch, self.position = self.hub.epoch, self.hub.position
+        self._cursor = Cursor(self.epoch, self.position, self._subs.shape)
+
+    async def _ready(self, resumed: bool) -> None:
+        left = self.line.token_seconds
+        await self.line.send(
+            frames.frame(
+                "ready",
+                session=secrets.token_hex(8),
+                epoch=self.epoch,
+                resumed=resumed,
+                expires_in=None if left is None else round(left, 3),
+                heartbeat=HEARTBEAT,
+                max_unacked=MAX_UNACKED,
+                schema=self._subs.described({oid for _, oid in self._subs.pieces}),
+            )
+        )
+
+    async def _refuse(self, refused: Iterable[tuple[int, ApiError]]) -> None:
+        for sub, error in refused:
+            await self._error(error, sub)
+
+    async def _error(self, error: ApiError, sub: int) -> None:
+        fields = {"code": error.code, "sub": sub, "message": error.message, "hint": error.hint}
+        await self.line.send(frames.frame("error", fields, fatal=False))
+
+    # Requests -----------------------------------------------------------------------------------------
+
+    async def _answer(self) -> None:
+        await self.line.pong()
+        while self.line.requests:
+            request = self.line.requests.popleft()
+            match request:
+                case AddSub():
+                    await self._add(request.sub)
+                case Unsub():
+                    await self._drop(request.id)
+                case Need():
+                    names = ((piece, self._subs.name(piece[1])) for piece in self._subs.pieces)
+                    self._mark([piece for piece, name in names if name == request.table], OPAQUE)
+                case Auth():
+                    await self._renew(request.token)
+
+    async def _add(self, sub: Sub) -> None:
+        if len(self._subs.subs) >= MAX_SUBSCRIPTIONS:
+            raise Closed(CLOSE_TOO_MANY, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
+        self._subs.subs[sub.id] = sub
+        await self._look_again(ADDED)
+
+    async def _drop(self, sub_id: int) -> None:
+        self._subs.subs.pop(sub_id, None)
+        for piece in [piece for piece in self._stale if piece[0] == sub_id]:
+            del self._stale[piece]
+        await self._look_again(ADDED)
+
+    async def _renew(self, token: str) -> None:
+        viewer = Viewer.of(self.line.renew(token))
+        self._warned = False
+        if viewer != self._subs.viewer:
+            self._subs.viewer = viewer
+            await self._look_again(ROLE)
+
+    # Definitions --------------------------------------------------------------------------------------
+
+    async def _look_again(self, why: str) -> None:
+        """Find the audiences anew; what is another audience now, or another table, starts over."""
+        before = self._subs.state()
+        refused = await self._subs.look()
+        now = self._subs.state()
+        self.hub.subscribe(self, self._subs.watched())
+        self._cursor = replace(self._cursor, shape=self._subs.shape)
+        changed = self._subs.changed_since(before)
+        redefined = {o for _, o in changed if before.definitions.get(o) != now.definitions.get(o)}
+        for table, description in self._subs.described(redefined).items():
+            await self.line.send(frames.frame("schema", description, table=table))
+        await self._refuse(refused)
+        for piece in before.pieces.keys() - now.pieces.keys():
+            await self._forget(piece, self._subs.name(piece[1]))
+        self._mark(changed, why)
+
+    async def _forget(self, piece: Piece, name: str) -> None:
+        """A table that may not be seen any more, or is no more, is emptied at the client."""
+        self._stale.pop(piece, None)
+        if piece[0] in self._subs.subs:
+            self._group += 1
+            self._at = str(self._cursor)
+            ending = tail(True, 0, self._group, self._at)
+            await self.line.send(frames.snap(piece[0], name, (), ending), self._at)
+
+    # Snapshots ----------------------------------------------------------------------------------------
+
+    def _mark(self, pieces: Iterable[Piece], why: str) -> None:
+        for piece in pieces:
+            self._stale.setdefault(piece, why)
+
+    async def _begin_again(self, why: str) -> None:
+        """Nothing is known of what happened since the client's position."""
+        if self._subs.version != self.hub.catalogue.version:
+            await self._look_again(SCHEMA)
+        self._stand_at_present()
+        self._mark(self._subs.pieces, why)
+        await self._resync()
+
+    async def _resync(self) -> None:
+        """Send all that is stale anew, in one snapshot; what fails goes alone, so as to hurt nobody else."""
+        self._caught_up = False
+        known = self.hub.catalogue.published.tables
+        stale = {p: w for p, w in self._stale.items() if p in self._subs.pieces and p[1] in known}
+        self._stale.clear()
+        started = time.monotonic()
+        if stale:
+            await self._announce(stale)
+            await self._snapshots(list(stale))
+        # A table that is resynchronised by every other change must not occupy the database all the time.
+        self._stale_until = time.monotonic() + 2 * (time.monotonic() - started)
+
+    async def _announce(self, stale: dict[Piece, str]) -> None:
+        for why in dict.fromkeys(stale.values()):
+            self._resynced(why)
+            if why not in (JOIN, ADDED):
+                mine = [piece for piece in stale if stale[piece] == why]
+                tables = sorted({self._subs.name(oid) for _, oid in mine})
+                subs = sorted({sub for sub, _ in mine})
+                await self.line.send(frames.frame("resync", subs=subs, tables=tables, why=why))
+
+    async def _snapshots(self, pieces: Sequence[Piece]) -> None:
+        try:
+            await self._snapshot_of(pieces)
+        except ApiError as error:
+            if len(pieces) == 1:
+                await self._pause(pieces[0], error)
+                return
+            for piece in pieces:
+                await self._snapshots([piece])
+
+    async def _pause(self, piece: Piece, error: ApiError) -> None:
+        """The piece gives nothing until definitions change: a policy or a filter of it raises."""
+        self._subs.paused.add(piece)
+        await self._error(error, piece[0])
+
+    async def _snapshot_of(self, pieces: Sequence[Piece]) -> None:
+        tables = self.hub.catalogue.published.tables
+        sections = [
+            Section(piece, tables[piece[1]], self._subs.pieces[piece], self._subs.name(piece[1]))
+            for piece in pieces
+        ]
+        self._group += 1
+        left = len(sections)
+        taken: list[Taken] = []
+        async for rows in read_snapshot(self.hub.gate, sections, taken):
+            cursor = self._cursor.joined(taken[0])
+            left -= rows.last
+            at = str(cursor) if rows.last else None
+            ending = tail(rows.last, left, self._group, at or "")
+            await self.line.send(frames.snap(rows.section.piece[0], rows.section.name, rows.rows, ending), at)
+        self._cursor, self._at = cursor, at
+        self._subs.paused.difference_update(pieces)
+
+    # Transactions -------------------------------------------------------------------------------------
+
+    async def _transaction(self, digest: Digest) -> None:
+        """Send what these subscriptions see of a transaction, and note what it makes stale."""
+        transaction = digest.transaction
+        fresh = {
+            piece: audience
+            for piece, audience in self._subs.pieces.items()
+            if piece not in self._stale
+            and piece not in self._subs.paused
+            and not self._cursor.has_seen(piece, transaction.xid, transaction.lsn)
+        }
+        self._mark((p for p in self._subs.dependents(digest.touched) if p in fresh), POLICY)
+        if len(transaction.buffer) > BIG_TRANSACTION:
+            self._mark((piece for piece in fresh if piece[1] in digest.touched), SIZE)
+        told = {p: a for p, a in fresh.items() if p[1] in digest.touched and p not in self._stale}
+        if told:
+            await self._changes(digest, self._layouts(told))
+        self.position = transaction.lsn
+
+    def _layouts(self, pieces: dict[Piece, Audience]) -> tuple[Layout, ...]:
+        grouped: dict[Audience, list[int]] = {}
+        for (sub, _), audience in pieces.items():
+            grouped.setdefault(audience, []).append(sub)
+        return tuple(
+            Layout(a, self._subs.name(a.table), str(sorted(subs)).replace(" ", "").encode())
+            for a, subs in grouped.items()
+        )
+
+    async def _changes(self, digest: Digest, layouts: tuple[Layout, ...]) -> None:
+        cursor = self._cursor.moved(digest.transaction.lsn)
+        start, at = self._at or "", str(cursor)
+        waiting: str | None = None
+        number, last = 0, False
+        while not last:
+            for batch in await self._encoded(digest, number, layouts):
+                if waiting is not None:
+                    await self.line.send(_frame(digest, start, at, waiting, more=True))
+                waiting = batch
+            last = digest.part(number).last
+            number += 1
+        if waiting is not None:
+            await self.line.send(_frame(digest, start, at, waiting, more=False), at)
+            self._cursor, self._at = cursor, at
+
+    async def _encoded(self, digest: Digest, number: int, layouts: tuple[Layout, ...]) -> Sequence[str]:
+        who = ("v2", number, layouts)
+        known = cast("Encoded | None", digest.encoded(who))
+        if known is None:
+            try:
+                known = await encode(digest, number, layouts, self.hub.gate)
+            except ApiError as error:
+                return await self._encoded_singly(digest, number, layouts, error)
+            digest.keep(who, known)
+        lost = known.lost
+        self._mark((p for p, a in self._subs.pieces.items() if a in lost), OPAQUE)
+        return known.batches
+
+    async def _encoded_singly(
+        self, digest: Digest, number: int, layouts: tuple[Layout, ...], error: ApiError
+    ) -> Sequence[str]:
+        """A policy raised: audiences that can be judged are; the others wait until definitions change."""
+        if len(layouts) > 1:
+            return [b for layout in layouts for b in await self._encoded(digest, number, (layout,))]
+        for piece, audience in self._subs.pieces.items():
+            if audience == layouts[0].audience and piece not in self._subs.paused:
+                await self._pause(piece, error)
+        return ()
+
+    # Nothing to do ------------------------------------------------------------------------------------
+
+    async def _idle(self) -> None:
+        """Caught up: say so, answer syncs, warn of expiry, keep the line warm, sleep."""
+        self.position = self.hub.position
+        done = [] if self._stale else self.line.passed(self.position)
+        for number in done:
+            await self._pos(number)
+        cold = time.monotonic() - self.line.spoke_at >= HEARTBEAT
+        if cold or not (done or self._caught_up or self._stale):
+            await self._pos(None)
+        self._caught_up = not self._stale
+        seconds = HEARTBEAT - (time.monotonic() - self.line.spoke_at)
+        if self._stale:
+            seconds = min(seconds, self._stale_until - time.monotonic())
+        seconds = await self._expiry(seconds)
+        if self._quiet():
+            await self.sleep(max(seconds, 0.0))
+
+    async def _pos(self, number: int | None) -> None:
+        self._cursor = self._cursor.moved(max(self._cursor.lsn, self.position))
+        at = str(self._cursor)
+        fields: dict[str, Any] = {"from": self._at, "at": at, "lag_ms": self.hub.lag_ms()}
+        if number is not None:
+            fields["n"] = number
+        await self.line.send(frames.frame("pos", fields), at)
+        self._at = at
+
+    async def _expiry(self, seconds: float) -> float:
+        """Warn of the token's expiry when it is near; how long to sleep at most."""
+        left = self.line.token_seconds
+        if left is None:
+            return seconds
+        if left <= AUTH_SOON and not self._warned:
+            self._warned = True
+            await self.line.send(frames.frame("auth_soon", {"in": round(max(left, 0.0), 3)}))
+        return min(seconds, left - AUTH_SOON if left > AUTH_SOON else left)
+
+    def _quiet(self) -> bool:
+        """Whether nothing came while the last frames were sent."""
+        moved = self.epoch != self.hub.epoch or self._subs.version != self.hub.catalogue.version
+        return self.asleep and not moved and not self.line.expected(self.hub.position)
+
+
+def _frame(digest: Digest, start: str, at: str, changes: str, *, more: bool) -> str:
+    # Sockets in step share the text, not only its middle.
+    who = ("frame", start, at, changes, more)
+    known = digest.encoded(who)
+    if known is None:
+        transaction = digest.transaction
+        known = frames.txn(start, at, transaction.xid, commit_time(transaction.time), changes, more=more)
+        digest.keep(who, known)
+    return cast(str, known)
