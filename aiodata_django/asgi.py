@@ -218,9 +218,7 @@ def _error_response(error: ApiError) -> Response:
 
 
 async def _send(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
-    headers: RawHeaders = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers
-    ]
+    headers: RawHeaders = [(name.lower().encode(), value.encode()) for name, value in response.headers]
     body = response.body
     if not isinstance(body, bytes):
         await _stream(Stream(receive, send), response.status, headers, body)

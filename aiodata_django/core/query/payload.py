@@ -23,6 +23,7 @@ from ..errors import RequestError
 from . import media
 from .querystring import parse_form
 
+csv.field_size_limit(2**31 - 1)  # the limit on bodies is limit enough
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
@@ -76,13 +77,15 @@ def _looks_like_object(body: bytes) -> bool:
 
 def _read_json(body: bytes, uneven_rows: bool) -> Payload:
     try:
+        if not body.isascii():
+            body.decode()  # the decoder does not look into the values that it skips
         if _looks_like_object(body):
             return Payload(body, tuple(sorted(_ROW.decode(body))), is_object=True)
         if body.lstrip(b" \t\n\r")[:1] != b"[":
             _ANYTHING.decode(body)
             return Payload(b"[]")
         return _read_rows(body, uneven_rows)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestError(400, "PGRST102", "Empty or invalid json") from None
 
 

@@ -8,11 +8,10 @@ Sources: https://docs.postgrest.org/en/v16/references/errors.html
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ApiError, DatabaseError, InternalError, sqlstate_status
-from .response import JSON_TYPE, Response
+from .response import JSON_TYPE, Response, is_final_status, is_header
 
 _RETRY_AFTER = ("Retry-After", "1")  # seconds: connections are made anew by the next request
 _UNAVAILABLE = 503
@@ -41,10 +40,9 @@ def _database_error(error: DatabaseError, authenticated: bool) -> tuple[ApiError
     code, message = error.code, error.message
     if code == "PGRST":
         return _raised(error)
-    if code.startswith("PT") and code[2:].isdigit():
-        return error, int(code[2:]), message
     if code.startswith("PT"):
-        return error, 500, None
+        known = code[2:].isdigit() and is_final_status(int(code[2:]))
+        return (error, int(code[2:]), message) if known else (error, 500, None)
     return error, _status(code, message, authenticated), None
 
 
@@ -61,32 +59,46 @@ def _status(code: str, message: str, authenticated: bool) -> int:
 def _raised(error: DatabaseError) -> tuple[ApiError, int, str | None]:
     """``RAISE SQLSTATE 'PGRST'``: the function says everything itself."""
     shape = "'code', 'message' and optional keys: 'details', 'hint'"
-    message = _object(error.message, ("code", "message"))
-    if message is None:
+    message = _object(error.message)
+    if message is None or not _is_message(message):
         return _unparsable(f"Invalid JSON value for MESSAGE: '{error.message}'", "MESSAGE", shape)
     shape = "'status', 'headers' and optional key: 'status_text'"
     if error.details is None:
         return _unparsable("DETAIL is missing in the RAISE statement", "DETAIL", shape)
-    detail = _object(str(error.details), ("status", "headers"))
-    if detail is None or not isinstance(detail["headers"], dict):
+    detail = _object(str(error.details))
+    if detail is None or not _is_detail(detail):
         return _unparsable(f"Invalid JSON value for DETAIL: '{error.details}'", "DETAIL", shape)
     raised = ApiError(
-        int(detail["status"]),
-        str(message["code"]),
-        str(message["message"]),
+        detail["status"],
+        message["code"],
+        message["message"],
         details=message.get("details"),
         hint=message.get("hint"),
-        headers=[(str(name), str(value)) for name, value in detail["headers"].items()],
+        headers=list(detail["headers"].items()),
     )
     return raised, raised.status, detail.get("status_text")
 
 
-def _object(text: str, keys: Sequence[str]) -> dict[str, Any] | None:
+def _object(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and all(key in value for key in keys) else None
+    return value if isinstance(value, dict) else None
+
+
+def _is_message(message: dict[str, Any]) -> bool:
+    given = all(isinstance(message.get(key), str) for key in ("code", "message"))
+    optional = all(isinstance(message.get(key), str | None) for key in ("details", "hint"))
+    return given and optional and is_header("code", message["code"])
+
+
+def _is_detail(detail: dict[str, Any]) -> bool:
+    status, headers = detail.get("status"), detail.get("headers")
+    if type(status) is not int or not is_final_status(status) or not isinstance(headers, dict):
+        return False
+    texts = all(isinstance(value, str) and is_header(name, value) for name, value in headers.items())
+    return texts and isinstance(detail.get("status_text"), str | None)
 
 
 def _unparsable(details: str, part: str, keys: str) -> tuple[ApiError, int, str | None]:

@@ -390,11 +390,25 @@ def _allowed(plan: Plan) -> str:
 # ---------------------------------------------------------------- response.headers, response.status
 
 
+def is_final_status(status: int) -> bool:
+    """Whether HTTP can end an answer with that status (RFC 9110, 15)."""
+    return 200 <= status <= 999
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether HTTP can carry the header: a token, and no line break that begins another (RFC 9110, 5)."""
+    return _TOKEN.fullmatch(name) is not None and _BREAKS.search(value) is None
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BREAKS = re.compile(r"[\r\n\0]")
+
+
 def _overridden_status(text: bytes | None) -> int | None:
     if text is None:
         return None
     match = re.match(rb"[0-9]+", text)
-    if match is None:
+    if match is None or not is_final_status(int(match[0][:9])):
         raise RequestError(500, "PGRST112", "response.status guc must be a valid status code")
     return int(match[0])
 
@@ -414,7 +428,9 @@ def _header_list(text: bytes) -> list[Header]:
     except ValueError:
         given = None
     valid = isinstance(given, list) and all(
-        isinstance(item, dict) and len(item) == 1 and all(isinstance(v, str) for v in item.values())
+        isinstance(item, dict)
+        and len(item) == 1
+        and all(isinstance(value, str) and is_header(name, value) for name, value in item.items())
         for item in given
     )
     if not valid:
