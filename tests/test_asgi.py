@@ -8,6 +8,7 @@ import json
 import signal
 import socket
 import time
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -50,8 +51,8 @@ def live(request, database, tmp_path_factory):
     conf.write_text("max-body-bytes = 100000")
     live = LiveServer(as_user_of(database, "authenticator"), str(conf), server=request.param)
     live.kind = request.param
-    yield live.start()
-    live.close()
+    with closing(live):
+        yield live.start()
 
 
 def port_of(live: LiveServer) -> int:
@@ -204,20 +205,20 @@ def test_settings_in_the_database_are_taken_up_by_a_notification(live, database)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_server_that_is_ended_leaves_no_slot_and_no_connection(make_database, server, how):
     uri = make_database(SQL)
-    live = LiveServer(as_user_of(uri, "authenticator"), server=server).start()
-    others = b"""
-        select 1 from pg_stat_activity where datname = current_database() and usename = 'authenticator'
-        union all select 1 from pg_replication_slots where database = current_database()"""
-    with psycopg.connect(uri, autocommit=True) as admin:
-        assert admin.execute(others).fetchone()
-        live.signal(how)
-        live.stop()
-        deadline = time.monotonic() + 10
-        while admin.execute(others).fetchone():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    assert "Traceback" not in live.output()
-    live.close()
+    with closing(LiveServer(as_user_of(uri, "authenticator"), server=server)) as live:
+        live.start()
+        others = b"""
+            select 1 from pg_stat_activity where datname = current_database() and usename = 'authenticator'
+            union all select 1 from pg_replication_slots where database = current_database()"""
+        with psycopg.connect(uri, autocommit=True) as admin:
+            assert admin.execute(others).fetchone()
+            live.signal(how)
+            live.stop()
+            deadline = time.monotonic() + 10
+            while admin.execute(others).fetchone():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert "Traceback" not in live.output()
 
 
 class Unready(LiveServer):
@@ -235,15 +236,15 @@ def test_a_server_without_database_says_so_and_recovers_by_itself(server, own_po
         admin.execute("drop schema if exists api cascade")
         admin.execute(SQL.encode())
     own_postgres.stop()
-    live = Unready(as_user_of(uri, "authenticator"), server=server).start()
-    answer = requests.get(f"{live.url}/query/pets", timeout=20)
-    assert (answer.status_code, answer.json()["code"]) == (503, "PGRST002")
-    own_postgres.restart()
-    deadline = time.monotonic() + 30
-    while requests.get(f"{live.url}/query/pets", timeout=10).status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    live.close()
+    with closing(Unready(as_user_of(uri, "authenticator"), server=server)) as live:
+        live.start()
+        answer = requests.get(f"{live.url}/query/pets", timeout=20)
+        assert (answer.status_code, answer.json()["code"]) == (503, "PGRST002")
+        own_postgres.restart()
+        deadline = time.monotonic() + 30
+        while requests.get(f"{live.url}/query/pets", timeout=10).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
@@ -273,10 +274,10 @@ def test_a_small_answer_comes_in_one_piece(live):
 async def test_a_socket_without_feed_is_told_why(database, server, tmp_path):
     conf = tmp_path / "postgrest.conf"
     conf.write_text("feed-enabled = false")
-    live = LiveServer(as_user_of(database, "authenticator"), str(conf), server=server).start()
-    async with connect(f"ws://localhost:{port_of(live)}/state") as state:
-        with pytest.raises(ConnectionClosed) as caught:
-            await state.recv()
-    assert caught.value.rcvd.code == 4503
-    assert "feed-enabled" in caught.value.rcvd.reason
-    live.close()
+    with closing(LiveServer(as_user_of(database, "authenticator"), str(conf), server=server)) as live:
+        live.start()
+        async with connect(f"ws://localhost:{port_of(live)}/state") as state:
+            with pytest.raises(ConnectionClosed) as caught:
+                await state.recv()
+        assert caught.value.rcvd.code == 4503
+        assert "feed-enabled" in caught.value.rcvd.reason

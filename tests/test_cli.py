@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -162,10 +163,10 @@ def test_requests_are_logged_as_loud_as_configured(make_database, tmp_path):
     uri = as_user_of(make_database(SQL), "authenticator")
     conf = tmp_path / "postgrest.conf"
     conf.write_text('log-level = "warn"')
-    live = LiveServer(uri, str(conf), "--schema", "shop").start()
-    requests.get(f"{live.url}/query/goods", timeout=10)
-    requests.get(f"{live.url}/query/nothing", timeout=10)
-    live.stop()
-    assert "GET /query/nothing 404" in live.output()
-    assert "GET /query/goods 200" not in live.output()
-    live.close()
+    with closing(LiveServer(uri, str(conf), "--schema", "shop")) as live:
+        live.start()
+        requests.get(f"{live.url}/query/goods", timeout=10)
+        requests.get(f"{live.url}/query/nothing", timeout=10)
+        live.stop()
+        assert "GET /query/nothing 404" in live.output()
+        assert "GET /query/goods 200" not in live.output()
