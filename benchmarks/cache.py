@@ -89,8 +89,7 @@ class Ours:
         from aiodata_django.core.state.cache import Cache, TableCache
 
         self._table = TableCache("t", COLUMNS, ("kind", "id"), intern=intern)
-        self._cache = Cache([self._table])
-        self._changes = MessageReader(self._cache).changes
+        self.apply = MessageReader(Cache([self._table])).apply
         self.get = self._table.get
         self.longest = 0.0
 
@@ -105,10 +104,6 @@ class Ours:
     def scan(self) -> None:
         for _ in self._table:
             pass
-
-    def apply(self, message: str) -> None:
-        for change in self._changes(message):
-            self._cache.apply(change)
 
 
 def make(candidate: str) -> Any:

@@ -109,8 +109,7 @@ class Follower:
     async def _hear(self, messages: Iterable[str]) -> None:
         events: list[Event] = []
         for message in messages:
-            for change in self._reader.changes(message):
-                events.extend(self._cache.apply(change))
+            events.extend(self._reader.apply(message))
         await self._tell_all(events)
 
     async def _tell_all(self, events: list[Event]) -> None:
@@ -130,8 +129,7 @@ class Follower:
         problems = await self._fill_all(fresh)
         reader = MessageReader(fresh)
         for message in inbox.waiting():
-            for change in reader.changes(message):
-                fresh.apply(change)
+            reader.apply(message)
         events = await self._differences(fresh) if self.synced else []
         self._publish(described, fresh, problems)
         self.synced = True

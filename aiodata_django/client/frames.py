@@ -1,48 +1,52 @@
 """Version 1 of ``/state`` as heard: one JSON text a changed row, ``[method, table, key, rows]``.
 
-What lives here: text to changes. What does not: the socket, and the copy the changes are applied to.
+What lives here: text to changes of the copy. What does not: the socket, and whom the events are told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from ..core.state.cache import Cache, Change, Put, Remove
+from ..core.state.cache import Cache, Event
 
-_GENERIC = msgspec.json.Decoder(tuple[str, str, list[Any], list[msgspec.Raw]], float_hook=Decimal).decode
+_Method = Literal["POST", "PATCH", "DELETE"]
+_Key = tuple[Any, ...]
+_Message = tuple[_Method, str, _Key, tuple[Any, ...]]
+_generic: Callable[[str], _Message] = msgspec.json.Decoder(
+    tuple[_Method, str, _Key, tuple[msgspec.Raw, ...]], float_hook=Decimal
+).decode
 
 
 class MessageReader:
-    """Reads messages about the tables of one cache: their rows become its entries in a single pass."""
+    """Applies messages to a cache: their rows become its entries in a single pass."""
 
     def __init__(self, cache: Cache) -> None:
-        self._decoders: dict[str, Callable[[str], Any]] = {
-            name: table.rows.decoder(lambda entry: tuple[str, str, list[Any], list[entry]])  # type: ignore[valid-type]
+        self._tables = cache.tables
+        self._decoders: dict[str, Callable[[str], _Message]] = {
+            name: table.rows.decoder(lambda entry: tuple[_Method, str, _Key, tuple[entry, ...]])  # type: ignore[valid-type]
             for name, table in cache.tables.items()
         }
 
-    def changes(self, text: str) -> list[Change]:
-        """The changes in a message. Raises ValueError for text that is none."""
-        method, table, key, rows = self._decode(text)
-        if method == "POST":
-            return [Put(table, row) for row in rows]
-        if method == "PATCH":
-            return [Put(table, row, tuple(key)) for row in rows]
-        if method == "DELETE":
-            return [Remove(table, tuple(key))]
-        raise ValueError(f"unknown method {method!r}")
-
-    def _decode(self, text: str) -> Any:
+    def apply(self, text: str) -> tuple[Event, ...]:
+        """Apply a message; the events that follow. Raises ValueError for text that is none."""
         # The table's name is the second string. Where it is not, as in a name with a quote, none is found.
-        parts = text.split('"', 4)
-        decoder = self._decoders.get(parts[3]) if len(parts) == 5 else None
-        if decoder is not None:
-            try:
-                return decoder(text)
-            except msgspec.ValidationError:
-                pass  # a column's type has changed: the copy takes its values as they come
-        return _GENERIC(text)
+        start = text.find(',"') + 2
+        decode = self._decoders.get(text[start : text.find('"', start)], _generic)
+        try:
+            method, name, key, rows = decode(text)
+        except msgspec.ValidationError:
+            # A column's type has changed, and the copy takes its values as they come; or it is no message.
+            method, name, key, rows = _generic(text)
+        table = self._tables.get(name)
+        if table is None:
+            return ()
+        if method == "DELETE":
+            return table.remove(key)
+        old_key = key if method == "PATCH" else None
+        if len(rows) == 1:
+            return table.put(rows[0], old_key)
+        return tuple(event for row in rows for event in table.put(row, old_key))

@@ -81,7 +81,7 @@ class Table:
 
     def get(self, /, *keys: Any) -> Entries:
         """The entries whose key begins with these values: all for none, ``()`` when there are none such."""
-        return self._cache.select(cached_form(keys)) if self._cache is not None else ()
+        return self._cache.get(*cached_form(keys)) if self._cache is not None else ()
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.get())

@@ -180,4 +180,4 @@ async def test_without_a_feed_the_tables_are_read_once_and_the_reason_is_told(ma
         await client.stop()
     finally:
         server.close()
-    assert "1013" in caplog.text
+    assert "4503" in caplog.text

@@ -8,39 +8,53 @@ from hypothesis import strategies as st
 
 from aiodata_django.client.backoff import FIRST, LONGEST, Backoff
 from aiodata_django.client.frames import MessageReader
-from aiodata_django.core.state.cache import Cache, Put, Remove, TableCache
-
-changes = MessageReader(Cache([TableCache("pets", [("id", "int4"), ("note", "text")], ["id"])])).changes
-
-
-def test_each_method_is_a_change():
-    (put,) = changes('["POST","pets",[],[{"id":1}]]')
-    (moved,) = changes('["PATCH","pets",[1,"x",0.10],[{"id":2}]]')
-    (removed,) = changes('["DELETE","pets",[1],[{"id":1}]]')
-    assert isinstance(put, Put)
-    assert (put.table, put.old_key) == ("pets", None)
-    assert moved.old_key == (1, "x", Decimal("0.10"))
-    assert removed == Remove("pets", (1,))
+from aiodata_django.core.state.cache import Cache, TableCache
+from aiodata_django.core.state.entry import asdict
 
 
-def test_the_rows_are_those_of_the_table():
-    table = TableCache("pets", [("id", "int4"), ("price", "numeric")], ["id"])
-    cache = Cache([table])
-    for text in ('["POST","pets",[],[{"id":1,"price":1.50}]]', '["POST","pets",[],[{"id":2,"price":"odd"}]]'):
-        for change in MessageReader(cache).changes(text):
-            cache.apply(change)
-    assert [row.price for row in table] == [Decimal("1.50"), "odd"]
+def copy_of(*names):
+    columns = [("id", "int4"), ("note", "text"), ("price", "numeric")]
+    return Cache([TableCache(name, columns, ["id"]) for name in names])
+
+
+def test_each_method_is_a_change_of_the_copy():
+    cache = copy_of("pets")
+    reader = MessageReader(cache)
+    (created,) = reader.apply('["POST","pets",[],[{"id":1,"note":"a","price":1.50}]]')
+    (updated,) = reader.apply('["PATCH","pets",[1],[{"id":2,"note":"b","price":0.10}]]')
+    (deleted,) = reader.apply('["DELETE", "pets", [2], [{"id":2}]]')
+    assert [event.action for event in (created, updated, deleted)] == ["create", "update", "delete"]
+    assert [asdict(row) for row in updated.entries[0]] == [
+        {"id": 1, "note": "a", "price": Decimal("1.50")},
+        {"id": 2, "note": "b", "price": Decimal("0.10")},
+    ]
+    assert deleted.entries == updated.entries[0][1:]
+    assert len(cache.tables["pets"]) == 0
+
+
+def test_several_rows_may_come_in_one_message():
+    events = MessageReader(copy_of("pets")).apply('["POST","pets",[],[{"id":1},{"id":2}]]')
+    assert [event.entries[0].id for event in events] == [1, 2]
+
+
+def test_values_of_another_type_than_described_are_taken_as_they_come():
+    (event,) = MessageReader(copy_of("pets")).apply('["POST","pets",[],[{"id":"x","price":1.50}]]')
+    assert asdict(event.entries[0]) == {"id": "x", "note": None, "price": Decimal("1.50")}
 
 
 def test_a_table_s_name_may_hold_quotes():
-    (change,) = changes(r'["POST","a\"b",[],[{"id":1}]]')
-    assert change.table == 'a"b'
+    (event,) = MessageReader(copy_of('a"b')).apply(r'["POST","a\"b",[],[{"id":1}]]')
+    assert event.table == 'a"b'
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '["PUT","pets",[],[]]', '["POST","pets",[]]'])
+def test_a_table_without_a_copy_is_passed_over():
+    assert MessageReader(copy_of("pets")).apply('["POST","cars",[],[{"id":1}]]') == ()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '["PUT","pets",[],[]]', '["POST","pets",[]]', "[1,2"])
 def test_what_is_no_message_is_refused(text):
     with pytest.raises(ValueError):
-        changes(text)
+        MessageReader(copy_of("pets")).apply(text)
 
 
 @given(st.lists(st.floats(0, 200), max_size=20), st.floats(0, 1, exclude_max=True))

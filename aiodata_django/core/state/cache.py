@@ -100,11 +100,10 @@ class TableCache:
         self._publish(self._index)
 
     def _publish(self, index: KeyIndex[Entry]) -> None:
-        """Make ``index`` what reads see. ``select`` takes a sequence of key values, ``get`` the values."""
+        """Make ``index`` what reads see."""
         self._index = index
-        self.select: Callable[[Sequence[Any]], tuple[Entry, ...]] = (
-            self._select_coerced if self._coerced else index.select
-        )
+        #: The entries whose key begins with the given values; all for none, ``()`` for unknown or too many.
+        self.get: Callable[..., tuple[Entry, ...]] = self._get_coerced if self._coerced else index.get
 
     def _coerce(self, key: Sequence[Any]) -> Sequence[Any]:
         """Key values as the rows hold them: a number may have come as float or as Decimal."""
@@ -113,8 +112,8 @@ class TableCache:
         known = [change(part) if change else part for part, change in zip(key, self._coercions, strict=False)]
         return (*known, *key[len(known) :])
 
-    def _select_coerced(self, key: Sequence[Any]) -> tuple[Entry, ...]:
-        return self._index.select(self._coerce(key))
+    def _get_coerced(self, *key: Any) -> tuple[Entry, ...]:
+        return self._index.get(*self._coerce(key))
 
     def _new_index(self) -> KeyIndex[Entry]:
         fields = [self.rows.make.column_fields[name] for name in self.key]
@@ -125,10 +124,6 @@ class TableCache:
         fresh = TableCache(self.name, self.rows.columns, self.key, intern=self._interned is not None)
         fresh.rows, fresh._entry = self.rows, self._entry  # one class, so that old and new rows compare
         return fresh
-
-    def get(self, *keys: Any) -> tuple[Entry, ...]:
-        """The entries whose key begins with ``keys``; all for none, ``()`` for unknown or too many."""
-        return self.select(keys)
 
     def __len__(self) -> int:
         return len(self._index)

@@ -296,17 +296,19 @@ class RowReader:
             end = self._text.rfind(self._opening or b"", 1, end)
             if end < 0:
                 break
-            before = bytes(self._text[:end]).rstrip()
-            if before.endswith(b",") and (rows := self._try(before[:-1])) is not None:
+            comma = self._text.rfind(b",", 0, end)
+            if not self._text[comma + 1 : end].strip() and (rows := self._try(comma)) is not None:
                 del self._text[:end]
                 self._wanted = self._piece
                 return rows
         self._wanted = 2 * len(self._text)  # one long row, or many look-alikes inside of it
         return []
 
-    def _try(self, text: bytes) -> list[Entry] | None:
+    def _try(self, comma: int) -> list[Entry] | None:
+        with memoryview(self._text) as text:
+            array = b"".join((b"[", text[:comma], b"]"))
         try:
-            return self._rows(b"[" + text + b"]")
+            return self._rows(array)
         except ValueError:
             return None
 

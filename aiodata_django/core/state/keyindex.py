@@ -52,7 +52,7 @@ class KeyIndex(Generic[Row]):
     def __iter__(self) -> Iterator[Row]:
         return chain.from_iterable(self._leaves(self._root, self._last))
 
-    def select(self, keys: Sequence[Any]) -> tuple[Row, ...]:
+    def get(self, *keys: Any) -> tuple[Row, ...]:
         """The rows whose key begins with ``keys``: all of them for none, none for too many."""
         if not self._scalar:
             keys = tuple(map(hashable, keys))
@@ -69,7 +69,7 @@ class KeyIndex(Generic[Row]):
 
     def find(self, keys: Sequence[Any]) -> Row | None:
         """The row with exactly this key."""
-        rows = self.select(keys) if len(keys) == self._last + 1 else ()
+        rows = self.get(*keys) if len(keys) == self._last + 1 else ()
         return rows[0] if rows else None
 
     def place(self, row: Row, key: Key | None = None) -> Row | None:
