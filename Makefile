@@ -31,7 +31,7 @@ bench: install  ## benchmarks, beside their limits
 
 install: $(VENV)/.installed
 install-demo: $(VENV)/.installed-demo
-peers: $(PEERS:%=.test/peers/%/.installed)
+peers: $(PEERS:%=.test/peers/%/.installed) .test/peers/postgrest-js/.modules
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -55,6 +55,12 @@ $(VENV)/.installed: $(BIN)/python pyproject.toml requirements.txt
 	@echo "-- installing the published $*"
 	@$(BIN)/python -m venv .test/peers/$*
 	@.test/peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Node.js comes from a wheel too, so that nothing has to be there before.
+.test/peers/postgrest-js/.modules: .test/peers/postgrest-js/.installed
+	@PATH="$(CURDIR)/.test/peers/postgrest-js/bin:$$PATH" npm install --silent --no-audit --no-fund \
+		--prefix .test/peers/postgrest-js @supabase/postgrest-js@2
 	@touch $@
 
 clean:  ## forget what was installed, the demo's data and the tests'

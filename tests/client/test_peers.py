@@ -17,3 +17,14 @@ def test_the_published_client_works(make_aiodata_server, peer, server):
     command = [python, driver, live.url, token()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=driver.parent)
     assert done.returncode == 0, done.stderr + live.output()
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "daphne"])
+def test_the_published_javascript_client_works(make_aiodata_server, server):
+    home = ROOT / ".test" / "peers" / "postgrest-js"
+    assert (home / ".modules").exists(), "the published postgrest-js is not installed; run: make peers"
+    live = make_aiodata_server(server=server)
+    driver = ROOT / "tests" / "peers" / "drive_postgrest_js.mjs"
+    command = [home / "bin" / "node", driver, home / "node_modules", live.url, token()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=driver.parent)
+    assert done.returncode == 0, done.stderr + live.output()
