@@ -42,7 +42,7 @@ class Answer:
 
 
 class Api:
-    """A client of one server under ``/rest``. Targets may hold any character; those a URL cannot are encoded."""
+    """A client of one server under ``/rest``. Characters that no URL may hold are encoded in targets."""
 
     def __init__(self, url: str) -> None:
         self._address = urlsplit(url).netloc
@@ -91,7 +91,7 @@ def films_database(postgres: Server) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def serve(films_database: str) -> Iterator[MakeApi]:
-    """``serve(schemas="api", **settings) -> Api``: a server with these settings, the same one for the same."""
+    """``serve(schemas="api", **settings) -> Api``: a server with these settings, one for each set."""
     running: dict[object, Api] = {}
     with ExitStack() as stack:
 

@@ -21,7 +21,8 @@ SELECTS: list[tuple[str, Any]] = [
     ("/actors?select=*&id=eq.1", [{"id": 1, "name": "Corinne Marchand"}]),
     ("/actors?select=&id=eq.1", [{"id": 1, "name": "Corinne Marchand"}]),
     ("/actors?id=eq.1", [{"id": 1, "name": "Corinne Marchand"}]),
-    ("/actors?select=*,again:name&id=eq.1", [{"id": 1, "name": "Corinne Marchand", "again": "Corinne Marchand"}]),
+    ("/actors?select=*,again:name&id=eq.1",
+        [{"id": 1, "name": "Corinne Marchand", "again": "Corinne Marchand"}]),
     # paths
     ("/films?select=details->length&id=eq.1", [{"length": 90}]),
     ("/films?select=details->>length&id=eq.1", [{"length": "90"}]),
@@ -95,11 +96,13 @@ SELECTS: list[tuple[str, Any]] = [
     ("/posters?select=id&paint=eq.0000FF", [{"id": 1}]),
     ("/posters?select=id&paint=in.(0000FF,FF0000)&order=id", [{"id": 1}, {"id": 2}]),
     ("/films?select=id,posters(paint)&id=eq.3", [{"id": 3, "posters": [{"paint": "#FF0000"}]}]),
-    ("/films?select=id,posters(*)&id=eq.3", [{"id": 3, "posters": [{"id": 2, "film_id": 3, "paint": "#FF0000"}]}]),
+    ("/films?select=id,posters(*)&id=eq.3",
+        [{"id": 3, "posters": [{"id": 2, "film_id": 3, "paint": "#FF0000"}]}]),
     # relations of every kind
     ("/recent_films?select=id&order=id", [{"id": 2}, {"id": 4}, {"id": 5}]),
     ("/decades?decade=eq.1980", [{"decade": 1980, "films": 2}]),
-    ("/screenings?select=id,year&order=id", [{"id": 1, "year": 1962}, {"id": 2, "year": 1985}, {"id": 3, "year": 2001}]),
+    ("/screenings?select=id,year&order=id",
+        [{"id": 1, "year": 1962}, {"id": 2, "year": 1985}, {"id": 3, "year": 2001}]),
 ]  # fmt: skip
 
 
@@ -124,10 +127,8 @@ def test_a_name_may_be_selected_twice(api: Api):
 
 def test_aggregates_are_refused_unless_enabled(serve):
     answer = serve(db_aggregates_enabled="false").get("/films?select=count()")
-    assert (answer.status, answer.json) == (
-        400,
-        {"code": "PGRST123", "details": None, "hint": None, "message": "Use of aggregate functions is not allowed"},
-    )  # fmt: skip
+    assert (answer.status, answer.json["code"]) == (400, "PGRST123")
+    assert answer.json["message"] == "Use of aggregate functions is not allowed"
 
 
 def test_aggregates_below_are_refused_too_unless_enabled(serve):
@@ -137,7 +138,7 @@ def test_aggregates_below_are_refused_too_unless_enabled(serve):
 
 UNKNOWN = [
     ("/films?select=nothing", "42703", "column films.nothing does not exist"),
-    ("/films?select=id::nothing", "42704", 'type "nothing" does not exist'),
+    ("/films?select=id::nosuch", "42704", 'type "nosuch" does not exist'),
     ("/posters?select=id,nothing", "42703", "column posters.nothing does not exist"),
 ]
 
