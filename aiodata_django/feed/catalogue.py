@@ -84,7 +84,8 @@ class Catalogue:
             if before.memberships != now.memberships:
                 oids |= {oid for oid, table in new.items() if table.row_security}
             oids |= {o for o in new if before.tables.get(o) != now.tables.get(o)}
-        return {(new.get(oid) or old[oid]).root for oid in oids}
+        # A partition attached or detached concerns the root it had and the one it has.
+        return {tables[oid].root for oid in oids for tables in (old, new) if oid in tables}
 
     async def grants(self, role: str) -> Grants:
         """What a role may select. Raises ApiError when it cannot be taken."""

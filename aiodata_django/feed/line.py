@@ -47,7 +47,8 @@ class Line:
     """See the module. ``authenticate`` turns a token, or none, into an identity, raising ApiError.
 
     Attributes: ``identity`` (None until a token came); ``hello`` likewise; ``requests`` to be answered in
-    order; ``spoke_at``, when something was sent last (monotonic seconds); ``news``, set when something came.
+    order; ``spoke_at``, when something was sent last (monotonic seconds); ``on_news``, called when something
+    came; ``window_bytes``, how much may be on the way.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Line:
         self._outlet = outlet
         self._authenticate = authenticate
         self._window = Window(queue_bytes)
+        self.window_bytes = queue_bytes
         self._bad: Closed | None = None
         self._pongs: list[int] = []
         self._helpers: set[asyncio.Task[None]] = set()

@@ -27,7 +27,7 @@ from .log import LogTrimmed
 logger = logging.getLogger("aiodata.feed")
 
 CLOSE_BAD, CLOSE_UNAUTHORIZED, CLOSE_EXPIRED, CLOSE_FORBIDDEN = 4400, 4401, 4401, 4403
-CLOSE_SLOW, CLOSE_LOST, CLOSE_TOO_MANY, CLOSE_RESTART = 4408, 4410, 4429, 1012
+CLOSE_SLOW, CLOSE_LOST, CLOSE_TOO_MANY, CLOSE_RESTART, CLOSE_FAULT = 4408, 4410, 4429, 1012, 1011
 
 
 class Outlet(Protocol):
@@ -149,6 +149,10 @@ class V1Reader(HubReader):
             await self._outlet.close(closed.code, closed.reason)
         except ApiError as error:
             await self._outlet.close(CLOSE_FORBIDDEN, str(error)[:120])
+        except Exception:
+            # A fault of ours: the client is told to come again rather than left with silence.
+            logger.exception("a socket's reader failed")
+            await self._outlet.close(CLOSE_FAULT, "internal error: connect again")
         finally:
             self.hub.unsubscribe(self)
 

@@ -9,6 +9,7 @@ position stands still; afterwards it goes on from there, leaving out what the sn
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,9 +27,11 @@ from .encoding import Encoded, Layout, commit_time, encode
 from .hub import Hub
 from .line import Line
 from .log import LogTrimmed
-from .reader import CLOSE_FORBIDDEN, CLOSE_TOO_MANY, Closed, HubReader, Outlet
+from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_TOO_MANY, Closed, HubReader, Outlet
 from .snapshot import Section, read_snapshot, tail
 from .subscriptions import Subscriptions
+
+logger = logging.getLogger("aiodata.feed")
 
 HELLO_SECONDS = 10.0
 HEARTBEAT = 15.0
@@ -86,6 +89,10 @@ class V2Reader(HubReader):
             await self._outlet.close(closed.code, closed.reason)
         except ApiError as error:
             await self._outlet.close(CLOSE_FORBIDDEN, str(error))
+        except Exception:
+            # A fault of ours: the client is told to come again rather than left with silence.
+            logger.exception("a socket's reader failed")
+            await self._outlet.close(CLOSE_FAULT, "internal error: connect again")
         finally:
             self.hub.unsubscribe(self)
             self.line.close()
@@ -159,6 +166,7 @@ class V2Reader(HubReader):
                 expires_in=None if left is None else round(left, 3),
                 heartbeat=HEARTBEAT,
                 max_unacked=MAX_UNACKED,
+                max_unacked_bytes=self.line.window_bytes,
                 schema=self._subs.described({oid for _, oid in self._subs.pieces}),
             )
         )

@@ -143,6 +143,7 @@ class _Incoming(msgspec.Struct):
     resumed: bool = False
     expires_in: float | None = None
     heartbeat: float = 15.0
+    max_unacked_bytes: int = 2 * ACK_BYTES
     tables: dict[str, Any] = msgspec.field(default_factory=dict, name="schema")
     key: list[str] = []
     columns: dict[str, Any] = {}
@@ -174,6 +175,7 @@ class ClientSession:
         self._complete: list[tuple[int, str]] = []
         self._awaited: set[int] = set()
         self._received = self._unacked = self._unacked_bytes = 0
+        self._ack_bytes = ACK_BYTES
         self._acked_at = self._heard_at = 0.0
         self._numbers = 0
 
@@ -232,7 +234,7 @@ class ClientSession:
             return []
         due = (
             self._unacked >= ACK_MESSAGES
-            or self._unacked_bytes >= ACK_BYTES
+            or self._unacked_bytes >= self._ack_bytes
             or now - self._acked_at >= ACK_SECONDS
         )
         if not due:
@@ -255,6 +257,7 @@ class ClientSession:
 
     def _ready(self, incoming: _Incoming) -> list[SessionEvent]:
         self.heartbeat = incoming.heartbeat
+        self._ack_bytes = min(ACK_BYTES, incoming.max_unacked_bytes // 2)
         if not incoming.resumed:
             self._awaited = set(self.subscriptions)
         self._settle(caught_up=False)
