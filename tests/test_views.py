@@ -75,3 +75,13 @@ def test_a_setting_that_changes_is_taken_up(site, make_database):
     with override_settings(AIODATA={"DB_URI": uri, "DB_SCHEMAS": "api", "DB_ANON_ROLE": "anon"}):
         assert len(Client().get("/api/query/other%20pets").json()) == 2
     assert Client().get("/api/query/other%20pets").status_code == 404
+
+
+def test_the_page_works_below_the_prefix_it_is_included_at(site):
+    page = Client().get("/api/docs/")
+    assert (page.status_code, page["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert b'data-rest="../rest"' in page.content
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    assert Client().get("/api/docs/docs.js")["Content-Type"] == "text/javascript; charset=utf-8"
+    assert Client().get("/api/docs/conf.py").status_code == 404
+    assert Client().get("/api/rest/").json()["basePath"] == "/api/rest"
