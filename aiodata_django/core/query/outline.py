@@ -309,6 +309,7 @@ def _key(result: Outline, request: HttpRequest) -> tuple[object, ...]:
         request.method,
         result.action.value,
         result.schema,
+        result.negotiated,
         result.target,
         len(result.keys),
         tuple([_term_key(term) for term in result.terms]),
