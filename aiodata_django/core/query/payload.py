@@ -93,6 +93,7 @@ def _read_rows(body: bytes, uneven_rows: bool) -> Payload:
     try:
         rows = _ROWS.decode(body)
     except msgspec.ValidationError:
+        _ANYTHING.decode(body)  # it was not read to its end
         raise RequestError(400, "PGRST102", "All object keys must match") from None
     return _rows_payload(body, rows, uneven_rows, "All object keys must match")
 
