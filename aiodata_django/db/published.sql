@@ -8,11 +8,13 @@ exposed as (
     join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = any ($1::text[]) and c.relkind in ('r', 'p') and not c.relispartition
 ),
--- What a policy leads to, through functions with parsed bodies and through views.
-reach (relid, classid, objid) as (
-    select polrelid, 'pg_policy'::regclass::oid, oid from pg_policy
+-- What a policy leads to: through functions with parsed bodies and views by their dependencies, through
+-- functions with bodies of text by the names of tables and functions that the text mentions. "indirectly"
+-- tells a look at the policy's own table from a mere mention of its columns.
+reach (relid, classid, objid, indirectly) as (
+    select polrelid, 'pg_policy'::regclass::oid, oid, false from pg_policy
     union
-    select r.relid, d.refclassid, d.refobjid
+    select r.relid, d.refclassid, d.refobjid, r.classid <> 'pg_policy'::regclass
     from reach r
     join lateral (
         select d.refclassid, d.refobjid
@@ -23,13 +25,25 @@ reach (relid, classid, objid) as (
         select 'pg_rewrite'::regclass, w.oid
         from pg_rewrite w
         where r.classid = 'pg_class'::regclass and w.ev_class = r.objid
+        union all
+        select m.classid, m.oid
+        from pg_proc p
+        join lateral (
+            select 'pg_class'::regclass::oid, c.oid, c.relname
+            from pg_class c where c.relkind in ('r', 'p', 'v') and c.oid >= 16384
+            union all
+            select 'pg_proc'::regclass::oid, f.oid, f.proname
+            from pg_proc f where f.oid >= 16384
+        ) m (classid, oid, name) on pg_catalog.strpos(p.prosrc, m.name) > 0
+        where r.classid = 'pg_proc'::regclass and p.oid = r.objid and p.prosqlbody is null
     ) d on true
 ),
 policy_reads as (
     select distinct r.relid, r.objid as reads
     from reach r
     join pg_class c on c.oid = r.objid
-    where r.classid = 'pg_class'::regclass and c.relkind in ('r', 'p') and r.objid <> r.relid
+    where r.classid = 'pg_class'::regclass and c.relkind in ('r', 'p')
+        and (r.objid <> r.relid or r.indirectly)
 ),
 -- Tables read by policies of exposed tables, by policies of those tables, and so on.
 wanted (oid) as (
@@ -137,8 +151,12 @@ select json_build_object(
                 from pg_policy p where p.polrelid = t.oid and p.polcmd in ('r', '*')
             ), '[]'),
             'depends', coalesce((
-                select json_agg(p.reads::bigint order by p.reads) from policy_reads p where p.relid = t.oid
-            ), '[]')
+                select json_agg(p.reads::bigint order by p.reads)
+                from policy_reads p where p.relid = t.oid and p.reads <> t.oid
+            ), '[]'),
+            'looks_itself_up', exists (
+                select from policy_reads p where p.relid = t.oid and p.reads = t.oid
+            )
         ) order by t.oid) from judged t
     ), '[]'),
     'types', coalesce((

@@ -74,6 +74,8 @@ class Gate:
     async def judge(self, audience: Audience, published: Published, changes: Sequence[Ordered]) -> list[Seen]:
         """What the audience gets to know of changes of its table. Raises ApiError when a policy does."""
         shaping = Shaping(audience, published)
+        if audience.guarded and shaping.table.looks_itself_up:
+            return [Seen(order, RESYNC) for order, _ in changes[:1]]
         if audience.open and all(shaping.format(change.relation).local for _, change in changes):
             return [shaping.told(order, change) for order, change in changes]
         return await self._judged(shaping, changes)

@@ -9,10 +9,12 @@ position stands still; afterwards it goes on from there, leaving out what the sn
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -34,6 +36,7 @@ from .subscriptions import Subscriptions
 logger = logging.getLogger("aiodata.feed")
 
 HELLO_SECONDS = 10.0
+CATCH_UP_SECONDS = 10.0
 HEARTBEAT = 15.0
 AUTH_SOON = 60.0
 BIG_TRANSACTION = 100_000
@@ -130,7 +133,7 @@ class V2Reader(HubReader):
         self._subs.subs = {sub.id: sub for sub in hello.subs}
         refused = await self._subs.look()
         self.hub.subscribe(self, self._subs.watched())
-        resumed = self._resume(hello.cursor)
+        resumed = await self._resume(hello.cursor)
         self._at = hello.at if resumed else None
         await self._ready(resumed)
         await self._refuse(refused)
@@ -138,16 +141,16 @@ class V2Reader(HubReader):
             self._mark(self._subs.pieces, JOIN)
             await self._resync()
 
-    def _resume(self, cursor: Cursor | None) -> bool:
+    async def _resume(self, cursor: Cursor | None) -> bool:
         """Stand where the client says it stands, if that can be; at the present otherwise."""
         self.epoch = self.hub.epoch
-        if (
-            cursor is not None
-            and (cursor.epoch, cursor.shape) == (self.epoch, self._subs.shape)
-            and self.hub.log.start <= cursor.lsn <= self.hub.position
-        ):
-            self._cursor, self.position = cursor, cursor.lsn
-            return True
+        if cursor is not None and (cursor.epoch, cursor.shape) == (self.epoch, self._subs.shape):
+            with suppress(TimeoutError):  # a server that has just begun reads again what clients had
+                async with asyncio.timeout(CATCH_UP_SECONDS):
+                    await self.hub.passed(cursor.lsn)
+            if self.hub.log.start <= cursor.lsn <= self.hub.position and self.epoch == self.hub.epoch:
+                self._cursor, self.position = cursor, cursor.lsn
+                return True
         self._stand_at_present()
         return False
 

@@ -464,3 +464,37 @@ async def test_joins_under_load_are_all_right(stage) -> None:
         assert {str(key[0]): row for key, row in copy.table("pets").items()} == expected
         for kind, _, _, old, new in copy.story:
             assert (old is None, new is None) == (kind == "create", kind == "delete")
+
+
+FUNCTIONS = """
+create function api.is_member(r int) returns boolean language sql stable security definer as $$
+    select exists (
+        select from api.members
+        where who = current_setting('request.jwt.claims', true)::json ->> 'sub' and room = r) $$;
+alter policy joined on api.messages using (api.is_member(room));
+create function api.own_note(i int) returns boolean language plpgsql stable security definer as $$
+begin
+    return (select owner from api.notes where id = i)
+        = current_setting('request.jwt.claims', true)::json ->> 'sub';
+end $$;
+alter policy mine on api.notes using (api.own_note(id));
+"""
+
+
+async def test_policies_behind_functions_with_bodies_of_text_are_followed(stage) -> None:
+    here = await stage(SCHEMA + FUNCTIONS)
+    await here.write("insert into api.messages values (1, 10, 'a')")
+    copy = await (await Copy(here.feed, "auth", Subscription(1, "messages"), sub="me").connect()).live()
+    await here.write("insert into api.members values ('me', 10)")
+    await copy.until(lambda: list(copy.table("messages")) == [(1,)])
+
+
+async def test_policies_that_look_their_own_row_up_are_right_for_rows_that_are_gone(stage) -> None:
+    here = await stage(SCHEMA + FUNCTIONS)
+    await here.write("insert into api.notes values (1, 'me', 'a'), (2, 'you', 'b'), (3, 'me', 'c')")
+    copy = await (await Copy(here.feed, "auth", Subscription(1, "notes"), sub="me").connect()).live()
+    assert list(copy.table("notes")) == [(1,), (3,)]
+    await here.write("delete from api.notes where id = 1", "update api.notes set owner = 'you' where id = 3")
+    await copy.until(lambda: not copy.table("notes"))
+    await here.write("update api.notes set owner = 'me'")
+    await copy.until(lambda: list(copy.table("notes")) == [(2,), (3,)])

@@ -44,7 +44,8 @@ class PublishedTable:
 
     ``identity`` is ``pg_class.relreplident``; ``obstacle`` says why the table gives no events, None when it
     does; ``root`` is the oid of the topmost partitioned table (its own otherwise), whose name rows go by.
-    ``depends`` are the oids of the tables its policies read.
+    ``depends`` are the oids of other tables its policies read; ``looks_itself_up``: they look at rows of this
+    table other than by their columns, so that the image of a row that is gone cannot be judged.
     """
 
     oid: int
@@ -58,6 +59,7 @@ class PublishedTable:
     row_security: bool = False
     policies: tuple[Policy, ...] = ()
     depends: tuple[int, ...] = ()
+    looks_itself_up: bool = False
     obstacle: str | None = None
     exposed: bool = True
 

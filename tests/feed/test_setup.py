@@ -1,0 +1,91 @@
+"""What the feed needs is made and removed without a trace; checks say what to do."""
+
+import psycopg
+
+from aiodata_django.feed.setup import Names, opened
+
+from .conftest import staged
+from .copy import Copy
+
+SCHEMA = """
+create schema api;
+create table api.pets (id int primary key, name text);
+create table api.notes (id int primary key, owner text);
+alter table api.notes enable row level security;
+create policy p on api.notes using (true);
+create table api.keyless (a int);
+grant usage on schema api to auth;
+grant select on all tables in schema api to auth;
+"""
+
+
+def names(uri: str) -> Names:
+    return Names(("api",), "aiodata", "slot_of_" + uri.rpartition("/")[2])
+
+
+async def test_what_is_created_is_dropped(make_database) -> None:
+    uri = make_database(SCHEMA)
+    async with opened(uri, names(uri)) as setup:
+        before = await setup.status()
+        assert not (await setup.create()).failed
+        assert not (await setup.create()).failed
+        status = await setup.status()
+        assert status["publication"]["tables"] == ["api.notes", "api.pets"]
+        assert status["slot"]["wal_status"] == "reserved"
+        assert {t["name"]: t["identity"] for t in status["tables"]}["api.notes"] == "f"
+        assert not (await setup.drop()).failed
+        assert await setup.status() == before
+
+
+async def test_checks_say_what_to_do(make_database) -> None:
+    uri = make_database(SCHEMA)
+    async with opened(uri, names(uri)) as setup:
+        problems = "\n".join(await setup.check())
+        assert "create publication" in problems
+        assert "api.keyless gives no events: it has no primary key" in problems
+        assert 'ALTER TABLE "api"."notes" REPLICA IDENTITY FULL' in problems
+        await setup.create(slot=False)
+        assert [p for p in await setup.check() if "keyless" not in p] == []
+
+
+async def test_the_event_trigger_makes_definitions_change_at_their_place(make_database) -> None:
+    uri = make_database(SCHEMA)
+    async with opened(uri, names(uri)) as setup:
+        await setup.create(slot=False)
+    async with staged(uri) as here:
+        await here.feed.ready()
+        copy = await (await Copy(here.feed, "auth").connect()).live()
+        await here.write(
+            "begin; alter policy p on api.notes using (owner = 'me');"
+            " insert into api.notes values (1, 'me'), (2, 'you'); commit"
+        )
+        await copy.synced()
+        assert list(copy.table("notes")) == [(1,)]
+
+
+async def test_a_durable_slot_lets_clients_go_on_after_a_restart_of_the_server(make_database) -> None:
+    uri = make_database(SCHEMA)
+    known = names(uri)
+    async with opened(uri, known) as setup:
+        await setup.create()
+        try:
+            async with staged(uri, feed_slot=known.slot) as here:
+                await here.feed.ready()
+                copy = await (await Copy(here.feed, "auth").connect()).live()
+                await here.write("insert into api.pets values (1, 'a')")
+                await copy.synced()
+            copy.session.disconnected()
+            async with await psycopg.AsyncConnection.connect(uri, autocommit=True) as writer:
+                await writer.execute("insert into api.pets values (2, 'b')")
+            async with staged(uri, feed_slot=known.slot) as here:
+                await here.feed.ready()
+                copy.feed = here.feed
+                await (await copy.connect()).synced()
+                assert [(kind, key) for kind, _, key, _, _ in copy.story] == [
+                    ("create", (1,)),
+                    ("create", (2,)),
+                ]
+                assert copy.resyncs == []
+                assert [e.resumed for e in copy.events if type(e).__name__ == "Ready"] == [False, True]
+        finally:
+            await setup.drop()
