@@ -5,6 +5,7 @@ create schema api;
 create schema library;
 create schema "Odd ""name"" \@/";
 create schema hidden;
+grant usage on schema hidden to anon, auth;
 grant usage on schema api, library, "Odd ""name"" \@/" to anon, auth;
 
 set search_path = api;
@@ -142,6 +143,8 @@ create function films_between(low int, high int) returns setof films language sq
     $$ select * from films where year between low and high order by id $$;
 create function one_film(id int) returns films language sql stable as
     $$ select * from films where films.id = one_film.id $$;
+create function all_films() returns setof films language sql stable as $$ select * from films order by id $$;
+create function ping() returns text language sql volatile as $$ select 'pong' $$;
 create function add(a int, b int) returns int language sql immutable as $$ select a + b $$;
 create function fail(code text, message text) returns void language plpgsql as
     $$ begin raise exception using errcode = code, message = message; end $$;
