@@ -29,7 +29,6 @@ CHUNK = 500
 """Rows that are read before some are sent."""
 
 _ISOLATION = "default_transaction_isolation"
-_CHECK_CONSTRAINTS = Query(b"set constraints all immediate", prepare=False)
 
 
 @dataclass(slots=True)
@@ -73,8 +72,6 @@ class Prepared:
             queries.append(self.statement.bind(outline.values))
         if self.count is not None:
             queries.append(self.count.bind(outline.values))
-        if self.rollback and self.writes:
-            queries.append(_CHECK_CONSTRAINTS)
         return Batch(
             queries,
             scope=identity.role,
