@@ -108,6 +108,11 @@ class V1Reader(HubReader):
         self._audiences: dict[int, Audience] = {}
         self._tables: dict[int, PublishedTable] = {}
 
+    @property
+    def state(self) -> str:
+        """What the socket is doing, for the status view."""
+        return "version 1"
+
     async def start(self) -> None:
         """Begin at the present. Raises ApiError when the role cannot be taken."""
         await self._look()

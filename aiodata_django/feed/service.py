@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from ..conf import Settings
+from ..core.changes.position import lsn_text
 from ..core.errors import ApiError
 from ..core.identity import Identity
 from ..core.schema import Schema
@@ -33,6 +34,7 @@ from .problems import WAITING, problem_of
 from .reader import Outlet, V1Reader
 from .reader2 import V2Reader
 from .rows import Follower, RowTransaction
+from .status import FeedStatus, counted
 
 logger = logging.getLogger("aiodata.feed")
 
@@ -130,6 +132,30 @@ class Feed:
     @property
     def _unpublished(self) -> str | None:
         return None if self.catalogue.exists else self.catalogue.problem
+
+    def status(self) -> FeedStatus:
+        """How it is doing."""
+        stream, readers = self.capture.stream, list(self._running.values())
+        return FeedStatus(
+            problem=self.problem,
+            streaming=stream is not None,
+            epoch=self.hub.epoch,
+            slot=stream.slot.name if stream is not None else None,
+            slot_temporary=stream is None or stream.slot.temporary,
+            position=lsn_text(self.hub.position),
+            received=lsn_text(self.log.end),
+            lag=self.hub.lag_ms() / 1000,
+            ring_bytes=self.log.held_bytes,
+            ring_seconds=self.log.span,
+            ring_transactions=len(self.log),
+            transactions=self.capture.transactions,
+            changes=self.capture.changes,
+            sessions=self.capture.attempts,
+            checks=self.gate.checks,
+            sockets=counted(reader.state for reader in readers),
+            unacked=sum(reader.line.unacked for reader in readers if isinstance(reader, V2Reader)),
+            resyncs=dict(self.resyncs),
+        )
 
     def _schemas(self) -> Sequence[str]:
         try:

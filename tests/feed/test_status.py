@@ -1,0 +1,31 @@
+"""The figures tell what happened, as JSON values and in Prometheus' format."""
+
+from aiodata_django.core.state.session import Subscription
+
+from .copy import Copy
+
+SCHEMA = """
+create schema api;
+create table api.pets (id int primary key);
+grant usage on schema api to auth;
+grant select on api.pets to auth;
+"""
+
+
+async def test_figures_count_what_happened(stage) -> None:
+    here = await stage(SCHEMA)
+    copy = await (await Copy(here.feed, "auth", Subscription(1, "pets", "id=gt.0")).connect()).live()
+    await here.listen("auth")
+    await here.write("insert into api.pets values (1), (2)")
+    await copy.synced()
+    status = here.feed.status()
+    assert (status.problem, status.streaming, status.slot_temporary) == (None, True, True)
+    assert (status.transactions >= 1, status.changes, status.checks) == (True, 2, 2)
+    assert status.sockets == {"live": 1, "version 1": 1}
+    assert status.resyncs == {"join": 1}
+    assert status.position == status.received
+    assert status.ring_bytes > 0
+    text = status.prometheus()
+    assert "aiodata_feed_changes_total 2\n" in text
+    assert 'aiodata_feed_sockets{state="live"} 1\n' in text
+    assert all(line.startswith("#") or len(line.rsplit(" ", 1)) == 2 for line in text.splitlines())
