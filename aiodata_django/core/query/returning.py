@@ -1,4 +1,4 @@
-"""Which columns a write or a call must return so that what is selected of it can be embedded and filtered."""
+"""Which columns a write or a call must return so that it can be selected from, embedded, filtered, ordered."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from .plan import Combination, Condition, NullEmbed, ReadNode
 
 
 def needed_columns(tree: ReadNode, primary_key: Sequence[str]) -> tuple[str, ...]:
-    """The columns selected, those that embeds join on, and the key; ``*`` alone when all are wanted."""
+    """The columns selected, those joined and ordered by, and the key; ``*`` alone when all are wanted."""
     names = {term.column.name for term in tree.select}
     if "*" in names:
         return ("*",)
     if any(isinstance(child.relationship, ComputedRelationship) for child in tree.children):
         return ("*",)  # a function of the row may need any column
-    return tuple(sorted(names | set(_joined(tree)) | set(primary_key)))
+    ordered = {term.column.name for term in tree.order if term.relation is None}
+    return tuple(sorted(names | ordered | set(_joined(tree)) | set(primary_key)))
 
 
 def _joined(tree: ReadNode) -> Iterator[str]:

@@ -267,9 +267,9 @@ _REQUEST = (
 
 @lru_cache(maxsize=512)
 def _headers(headers: tuple[tuple[str, str], ...]) -> str:
-    """Clients send the same headers again and again; those that do not make room for one another."""
-    first = {name: value for name, value in reversed(headers) if name != "cookie"}
-    return json.dumps(first, ensure_ascii=False, separators=(",", ":"))
+    """Of a header sent twice the last; clients send the same headers again and again, so results are kept."""
+    told = {name: value for name, value in headers if name != "cookie"}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def _cookies(request: HttpRequest) -> str:
