@@ -14,7 +14,7 @@ from . import media
 from .config import QueryConfig
 from .media import MediaType, parse_media_type
 from .plan import Aggregation, ReadNode
-from .request import Action, ApiRequest
+from .request import ApiRequest
 
 NOTHING = Aggregation("none")
 _BUILT_IN = {
@@ -93,8 +93,3 @@ def _resolved(handler: MediaHandler) -> MediaType:
 
 def _declared(handler: MediaHandler) -> str:
     return handler.type.name if handler.type is not None else handler.media_type
-
-
-def is_call_read(action: Action) -> bool:
-    """A call that may write nothing."""
-    return action is Action.CALL_READ
