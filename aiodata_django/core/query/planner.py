@@ -19,7 +19,7 @@ from .negotiate import NOTHING, negotiate, negotiate_inspection
 from .plan import Condition, Delete, Insert, Mutation, Plan, ReadNode, Update
 from .preferences import refuse_long_timezone
 from .readtree import read_tree, walk
-from .request import Action, ApiRequest
+from .request import Action, ApiRequest, Dialect
 from .resolve import Resolver
 from .returning import needed_columns
 from .routines import find_routine, plan_call
@@ -130,8 +130,10 @@ def _refuse_preferences(request: ApiRequest, schema: Schema) -> None:
 
 
 def _refuse_keyless(request: ApiRequest, config: QueryConfig) -> None:
+    if config.allow_keyless_writes or request.dialect is not Dialect.QUERY:
+        return
     whole_table = not request.filters and not request.logic
-    if whole_table and not config.allow_keyless_writes and request.action in (Action.UPDATE, Action.DELETE):
+    if whole_table and request.action in (Action.UPDATE, Action.DELETE):
         verb = request.action.name
         message = f"{verb} requires a key or a filter"
         hint = "Name the rows by key segments or filters."
