@@ -1,4 +1,4 @@
-"""Which columns a write or a call must return so that it can be selected from, embedded, filtered, ordered."""
+"""Which columns a write or a call returns, so that one can select from it, embed, filter and order."""
 
 from __future__ import annotations
 
