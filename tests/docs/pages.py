@@ -21,7 +21,7 @@ _CODE = re.compile(r"`+[^`\n]*`+")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: ``info`` is what follows the fence (``http``, ``python run``), ``line`` where it begins.
+    """A fenced block: ``info`` is what follows the fence, such as ``python run``, ``line`` where it begins.
 
     ``settings`` are those of the nearest ``<!-- server: name=value -->`` above it. ``span`` is the text's
     place in the page.
