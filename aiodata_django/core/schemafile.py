@@ -274,7 +274,9 @@ def _elements(schema: Schema) -> dict[_Element, _Record]:
         elements[_Element(Part.RELATIONSHIP, relationship.table, member)] = about
     for routine in chain.from_iterable(schema.routines.values()):
         member = f"({', '.join(parameter.nominal_type for parameter in routine.parameters)})"
-        elements[_Element(Part.ROUTINE, routine.qualified, member)] = _fields(routine, "schema", "name")
+        elements[_Element(Part.ROUTINE, routine.qualified, member)] = _fields(
+            routine, "schema", "name", "oid"
+        )
     for (source, target), function in schema.representations.items():
         about = {"function": list(function)}
         elements[_Element(Part.REPRESENTATION, QualifiedName("", source), f"to {target}")] = about
