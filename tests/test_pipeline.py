@@ -1,15 +1,12 @@
-"""The pipeline on a real database: roles that share a connection, requests nobody should send."""
+"""The pipeline on a real database: roles that share a connection share nothing else."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 
 import jwt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from aiodata_django.auth import Authenticator
 from aiodata_django.conf import Settings
@@ -94,126 +91,3 @@ async def test_a_role_does_not_outlive_its_request(uri, schema):
         answer = await ask(served, "GET", "/notes", role="nobody-of-that-name")
         assert (answer.status, dict(answer.headers)["WWW-Authenticate"]) == (401, "Bearer")
         assert (await ask(served, "GET", "/notes")).status == 200
-
-
-# ---------------------------------------------------------------- what nobody should send
-
-TEXT = st.text(max_size=12) | st.sampled_from(
-    ["", "*", "id", "body", "eq.1", "in.(1,2)", "null", "\0", "%00"]
-)
-NAMES = TEXT | st.sampled_from(
-    [
-        "select",
-        "order",
-        "limit",
-        "offset",
-        "columns",
-        "on_conflict",
-        "and",
-        "or",
-        "notes.id",
-        "tags",
-        "extra->k",
-    ]
-)
-VALUES = TEXT | st.sampled_from(
-    [
-        "eq.{",
-        "cs.{a}",
-        "not.is.null",
-        "is.true",
-        "fts.a&",
-        "like(any).{a*}",
-        "(id.eq.1,body.is.null)",
-        "-1",
-        "99999999999999999999",
-        "id,body.count()",
-        "notes(*)",
-        "...notes(id)",
-        "id::int",
-        "match.(",
-        "isdistinct.1",
-    ]
-)
-METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "é"])
-PATHS = st.sampled_from(["/notes", "/bodies", "/rpc/add", "/rpc/list", "/notes/1", "/rpc", "/%00", "//"])
-HEADER = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=20)
-HEADERS = st.dictionaries(
-    st.sampled_from(
-        [
-            "accept",
-            "prefer",
-            "range",
-            "content-type",
-            "authorization",
-            "accept-profile",
-            "content-profile",
-            "cookie",
-            "origin",
-            "x-any",
-        ]
-    ),
-    HEADER
-    | st.sampled_from(
-        [
-            "text/csv",
-            "application/json",
-            "application/x-www-form-urlencoded",
-            "*/*;q=x",
-            "0-0",
-            "5-1",
-            "api",
-            "return=representation",
-            "resolution=merge-duplicates",
-            "missing=default",
-            "count=planned",
-            "handling=strict, max-affected=0",
-            "timezone=X",
-            "application/vnd.pgrst.object+json",
-            "Bearer a.b.c",
-            "application/vnd.pgrst.plan+json;options=analyze",
-        ]
-    ),
-    max_size=4,
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["id", "body", "tags", "extra", "a", "b", "?"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-BODIES = (
-    st.binary(max_size=30) | JSON.map(lambda value: json.dumps(value).encode()) | st.text().map(str.encode)
-)
-QUERIES = st.lists(st.tuples(NAMES, VALUES), max_size=4).map(
-    lambda pairs: "&".join(f"{name}={value}" for name, value in pairs)
-)
-DATABASE_FAULTS = ("21000", "54001", "57014")  # what PostgreSQL itself answers with a status of 500
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(
-        st.tuples(METHODS, PATHS, QUERIES, HEADERS, BODIES, st.sampled_from(Dialect)),
-        min_size=10,
-        max_size=30,
-    )
-)
-def test_no_request_is_a_fault_of_ours_and_none_harms_the_next(uri, schema, requests):
-    with asyncio.Runner() as runner:
-        runner.run(all_answered(uri, schema, requests))
-
-
-async def all_answered(uri, schema, requests):
-    async with pipeline(uri, schema, size=2, db_tx_end="rollback", db_plan_enabled=True) as served:
-        for method, path, query, headers, body, dialect in requests:
-            request = HttpRequest(method, path, query, list(headers.items()), body)
-            answer = await served.respond(request, dialect)
-            if not isinstance(answer.body, bytes):
-                answer.body = b"".join([piece async for piece in answer.body])
-            if answer.status >= 500:
-                assert json.loads(answer.body)["code"] in DATABASE_FAULTS, (request, answer.body)
-            healthy = await ask(served, "GET", "/notes?select=id&order=id")
-            assert (healthy.status, json.loads(healthy.body)) == (200, [{"id": 1}, {"id": 2}])
