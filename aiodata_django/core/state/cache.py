@@ -119,6 +119,10 @@ class TableCache:
         fields = [self.rows.make.column_fields[name] for name in self.key]
         return KeyIndex(fields, scalar=all(is_scalar(self._types[name]) for name in self.key))
 
+    def key_of(self, row: Entry) -> Key:
+        """The key of a row of this table."""
+        return self._index.key(row)
+
     def blank(self) -> TableCache:
         """An empty copy of the same table, to be filled beside this one and adopted."""
         fresh = TableCache(self.name, self.rows.columns, self.key, intern=self._interned is not None)

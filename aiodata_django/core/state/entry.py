@@ -10,6 +10,7 @@ than ``json`` into dicts (``benchmarks/cache.py`` has the figures).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
@@ -133,6 +134,30 @@ def _annotation(typname: str) -> Any:
     return _Json | None if typname in ("json", "jsonb") else _Unknown | None
 
 
+_TYPNAMES = {
+    "smallint": "int2",
+    "integer": "int4",
+    "bigint": "int8",
+    "boolean": "bool",
+    "real": "float4",
+    "double precision": "float8",
+    "character varying": "varchar",
+    "character": "bpchar",
+    "bit varying": "varbit",
+    "time without time zone": "time",
+    "time with time zone": "timetz",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+}
+
+
+def typname_of(written: str) -> str:
+    """``pg_type.typname`` of a type as ``format_type`` writes it: ``_numeric`` of ``numeric(8,2)[]``."""
+    element = re.sub(r"\(.*\)", "", written.removesuffix("[]"))
+    typname = _TYPNAMES.get(element, element)
+    return f"_{typname}" if written.endswith("[]") else typname
+
+
 def is_scalar(typname: str) -> bool:
     """Whether values of this type are surely hashable: neither lists nor dicts."""
     return typname in _TEXTS or typname in _INTEGERS or typname in _FLOATS or typname in ("bool", "numeric")
@@ -232,12 +257,20 @@ class EntryType:
         return None if is_scalar(typname) else lambda value: _decoded(_Unknown, value)
 
     def _loosely(self, values: Mapping[str, Any]) -> Entry:
-        return self.make(
-            *(
-                values.get(name) if annotation is Any else _decoded(_Unknown, values.get(name))
-                for name, annotation in self._annotations
-            )
-        )
+        known = self._converted(values)
+        return self.make(*map(known.get, self.names))
+
+    def _converted(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: values[name] if annotation is Any else _decoded(_Unknown, values[name])
+            for name, annotation in self._annotations
+            if name in values
+        }
+
+    def values(self, text: bytes | msgspec.Raw) -> dict[str, Any]:
+        """The values of some of the columns, as rows would have them. Raises ValueError."""
+        row = self.row(text)
+        return {name: row[name] for name in _LOOSE_ROW.decode(text) if name in self.names}
 
     def _from_mapping(self, values: Mapping[str, Any]) -> Entry:
         return self.make(*map(values.get, self.names))
