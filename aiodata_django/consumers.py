@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -96,11 +97,19 @@ class StateConsumer(AsyncWebsocketConsumer):
         elif self._second is not None:
             self._second.line.receive(frame)
 
+    async def send(  # type: ignore[override]  # Channels' own class overrides it so
+        self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
+    ) -> None:
+        """Send a frame; a socket that is gone already takes it, as ``disconnect`` is about to say so."""
+        with suppress(OSError):  # what ASGI says servers raise then
+            await super().send(text_data=text_data, bytes_data=bytes_data, close=close)
+
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
         """Close with a code and a reason that fits into the frame."""
         text = (reason or "").encode()[:_REASON_BYTES].decode("utf-8", "ignore")
         if not (text and code and close_with_reason(self.base_send, int(code), text)):
-            await super().close(code=code, reason=text)
+            with suppress(OSError):
+                await super().close(code=code, reason=text)
 
     async def disconnect(self, code: int) -> None:
         """The socket is gone."""

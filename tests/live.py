@@ -90,6 +90,11 @@ class LiveServer:
         """What it has written so far."""
         return Path(self._output.name).read_text(errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """The process it runs in, or ran in last."""
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
