@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from aiodata_django.core.errors import AuthError, DatabaseError, RequestError
 from aiodata_django.core.query.refusal import refuse
 
-
 safe = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
@@ -88,7 +87,7 @@ def test_headers_of_an_error_are_its_own():
 
 @given(safe, st.none() | safe, st.none() | safe)
 def test_the_length_told_is_that_of_the_body(message, details, hint):
-    error = RequestError(400, "PGRST100", message, details=details, hint=None)
+    error = RequestError(400, "PGRST100", message, details=details, hint=hint)
     answer = refused(error)
     assert dict(answer.headers)["Content-Length"] == str(len(answer.body))
 

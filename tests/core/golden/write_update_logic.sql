@@ -1,0 +1,33 @@
+WITH pgrst_source AS (
+  UPDATE "api"."parts" SET "sku" = "pgrst_body"."sku", "stock" = "pgrst_body"."stock"
+  FROM (
+    SELECT
+      CAST($1 AS JSON) AS json_data
+  ) AS pgrst_payload, LATERAL (
+    SELECT
+      "sku",
+      "stock"
+    FROM JSON_TO_RECORD(pgrst_payload.json_data) AS _("sku" TEXT, "stock" INT)
+  ) AS pgrst_body
+  WHERE
+    (
+      "api"."parts"."sku" = $2
+      OR NOT (
+        "api"."parts"."stock" > $3 AND "api"."parts"."name" IS NULL
+      )
+    )
+  RETURNING "api"."parts".*
+)
+SELECT
+  NULL AS total_result_set,
+  pg_catalog.count(_postgrest_t) AS page_total,
+  NULL AS header,
+  COALESCE(JSON_AGG(_postgrest_t), '[]') AS body,
+  NULLIF(CURRENT_SETTING('response.headers', TRUE), '') AS response_headers,
+  NULLIF(CURRENT_SETTING('response.status', TRUE), '') AS response_status,
+  NULL AS response_inserted
+FROM (
+  SELECT
+    "parts".*
+  FROM "pgrst_source" AS "parts"
+) AS _postgrest_t
