@@ -1,7 +1,8 @@
-"""The install in the README, followed to the letter in a fresh Django project."""
+"""The README's install and the tutorial, followed to the letter in fresh Django projects."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -23,6 +24,8 @@ import pytest
 
 from tests.docs.pages import ROOT, Block, page
 
+INTERACTIVE = re.compile("runserver|shell|createsuperuser")
+
 
 class Project:
     """A project made by ``django-admin startproject``, with what a page says done to it."""
@@ -43,9 +46,13 @@ class Project:
             file = self.directory / "mysite" / block.info.removeprefix("python append=")
             with file.open("a") as opened:
                 opened.write("\n" + self._here(block.text))
+        elif block.info.startswith("python file="):
+            file = self.directory / block.info.removeprefix("python file=")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(block.text)
         elif block.info == "console":
             for command in re.findall(r"^\$ python (manage\.py .*?)(?: +#.*)?$", block.text, re.M):
-                if "runserver" not in command:
+                if not INTERACTIVE.search(command):
                     self._run(*command.split())
 
     def _execute(self, sql: str) -> None:
@@ -135,6 +142,29 @@ async def test_the_install_of_the_readme_works_in_a_fresh_project(fresh_project:
     with fresh_project.server("runserver", "--noreload", "127.0.0.1:PORT") as url:
         async with aiohttp.ClientSession() as session:
             await reads_writes_and_hears(session, url, token)
+
+
+async def test_the_tutorial_of_a_first_project_works(fresh_project: Project):
+    for block in page("docs/tutorial/first-django-project.md").blocks():
+        fresh_project.follow(block)
+    token = fresh_project.manage("aiodata_token", "auth").strip()
+    orm = "from aiodata_django.models import Notes; print(Notes.objects.filter(done=False).update(done=True))"
+    heard = fresh_project.directory / "heard.txt"
+    with fresh_project.server("aiodata_serve", "--port", "PORT") as url:
+        async with aiohttp.ClientSession() as session:
+            headers = {"Authorization": f"Bearer {token}"}
+            async with session.ws_connect(url + "/state"):  # changes are heard from here on
+                await session.post(url + "/query/notes", json=[{"note": "Buy tea"}], headers=headers)
+                await asyncio.to_thread(wait_for_text, heard)
+        assert heard.read_text() == "1 Buy tea\n"
+        assert fresh_project.manage("shell", "-c", orm).split()[-1] == "1"
+
+
+def wait_for_text(file: Path) -> None:
+    deadline = time.monotonic() + 10
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline, f"{file.name} was not written"
+        time.sleep(0.05)
 
 
 async def reads_writes_and_hears(session: aiohttp.ClientSession, url: str, token: str) -> None:
