@@ -236,7 +236,7 @@ class Settings:
         after: list[tuple[str, str]] = []
         if plan.request.preferences.timezone is not None:
             after.append(("timezone", plan.request.preferences.timezone))
-        after += [*routine_settings.items(), *config.app_settings.items(), *_root_settings(plan, config)]
+        after += [*routine_settings.items(), *config.app_settings.items()]
         if plan.read_only:
             after.append(("transaction_read_only", "on"))
         return cls([("search_path", path), *role_settings.items()], after)
@@ -278,18 +278,6 @@ def _cookies(request: HttpRequest) -> str:
         return "{}"
     pairs = (part.strip().partition("=") for part in header.split(";"))
     return json.dumps({name: value for name, _, value in pairs if name}, ensure_ascii=False)
-
-
-def _root_settings(plan: Plan, config: QueryConfig) -> list[tuple[str, str]]:
-    """What a function that answers for the root may want to know."""
-    if plan.call is None or config.root_spec != plan.call.routine.qualified:
-        return []
-    return [
-        ("pgrst.server_host", config.server_host),
-        ("pgrst.server_port", str(config.server_port)),
-        ("pgrst.openapi_server_proxy_uri", config.openapi_server_proxy_uri or ""),
-        ("pgrst.db_schemas", ",".join(config.schemas)),
-    ]
 
 
 def pre_request(function: QualifiedName) -> Query:
