@@ -100,24 +100,22 @@ class Catalogue:
     def read_by(self, oids: Iterable[int]) -> set[int]:
         """Roots of the tables that policies of these tables read, directly or through other policies."""
         tables = self.published.tables
-        reached = set(oids)
-        grew = True
-        while grew:
-            more = {d for oid in reached & tables.keys() for d in tables[oid].depends if d in tables}
-            grew = not more <= reached
-            reached |= more
-        return {tables[oid].root for oid in reached & tables.keys()}
+        reached: set[int] = set()
+        ahead = set(oids) & tables.keys()
+        while ahead:
+            ahead = {d for oid in ahead for d in tables[oid].depends if d in tables} - reached
+            reached |= ahead
+        return {tables[oid].root for oid in reached}
 
     def dependents(self, oids: Iterable[int]) -> set[int]:
         """Roots of tables whose policies read one of these tables, directly or through other policies."""
         tables = self.published.tables
-        reached = set(oids)
-        grew = True
-        while grew:
-            more = {oid for oid, table in tables.items() if reached.intersection(table.depends)}
-            grew = not more <= reached
-            reached |= more
-        return {tables[oid].root for oid in reached - set(oids)}
+        reached: set[int] = set()
+        ahead = set(oids)
+        while ahead:
+            ahead = {oid for oid, table in tables.items() if ahead.intersection(table.depends)} - reached
+            reached |= ahead
+        return {tables[oid].root for oid in reached}
 
     async def _mend(
         self, published: Published, connection: psycopg.AsyncConnection[tuple[object, ...]]

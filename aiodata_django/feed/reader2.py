@@ -40,6 +40,8 @@ CATCH_UP_SECONDS = 10.0
 HEARTBEAT = 15.0
 AUTH_SOON = 60.0
 BIG_TRANSACTION = 100_000
+RESYNC_REST = 1.0
+"""Seconds at most between a snapshot and the next one that other tables' changes ask for."""
 
 JOIN, ADDED = "join", "added"
 SCHEMA, ROLE, POLICY = "schema", "role", "policy"
@@ -270,7 +272,8 @@ class V2Reader(HubReader):
             await self._announce(stale)
             await self._snapshots(list(stale))
         # A table that is resynchronised by every other change must not occupy the database all the time.
-        self._stale_until = time.monotonic() + 2 * (time.monotonic() - started)
+        now = time.monotonic()
+        self._stale_until = now + min(2 * (now - started), RESYNC_REST)
 
     async def _announce(self, stale: dict[Piece, str]) -> None:
         for why in dict.fromkeys(stale.values()):
@@ -326,13 +329,25 @@ class V2Reader(HubReader):
             and piece not in self._subs.paused
             and not self._cursor.has_seen(piece, transaction.xid, transaction.lsn)
         }
-        self._mark((p for p in self._subs.dependents(digest.touched) if p in fresh), POLICY)
+        self._mark((p for p in self._subs.dependents(self._touched_now(digest)) if p in fresh), POLICY)
         if len(transaction.buffer) > BIG_TRANSACTION:
             self._mark((piece for piece in fresh if piece[1] in digest.touched), SIZE)
         told = {p: a for p, a in fresh.items() if p[1] in digest.touched and p not in self._stale}
         if told:
             await self._changes(digest, self._layouts(told))
         self.position = transaction.lsn
+
+    def _touched_now(self, digest: Digest) -> frozenset[int]:
+        """What this transaction and those already received after it touch, of the tables policies read.
+
+        Policies are judged in the present: where membership has changed since, the past cannot be told.
+        """
+        read = self._subs.read
+        touched = digest.touched & read
+        if read:
+            for later in self.hub.log.after(digest.transaction.lsn):
+                touched |= self.hub.digest(later).touched & read
+        return touched
 
     def _layouts(self, pieces: dict[Piece, Audience]) -> tuple[Layout, ...]:
         grouped: dict[Audience, list[int]] = {}

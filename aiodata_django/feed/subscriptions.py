@@ -45,6 +45,8 @@ class Subscriptions:
         self.version = -1
         self.shape = ""
         self._names: dict[int, str] = {}
+        self._definitions: dict[int, object] = {}  # as of the last look: the catalogue's may be newer
+        self.read: frozenset[int] = frozenset()  # by policies of the pieces
 
     async def look(self) -> list[tuple[int, ApiError]]:
         """Find the audiences by the present catalogue. Answers subscriptions that are refused, and why."""
@@ -62,6 +64,11 @@ class Subscriptions:
             del self.subs[sub_id]
         self.shape = self._fingerprint()
         self._names.update({oid: self._name(oid) for _, oid in self.pieces})
+        known = self._catalogue.published.tables
+        found = {oid: known[oid] for _, oid in self.pieces if oid in known}
+        self._definitions = {oid: (table.key, table.columns) for oid, table in found.items()}
+        guarded = {oid for (_, oid), audience in self.pieces.items() if audience.guarded}
+        self.read = frozenset(self._catalogue.read_by(guarded))
         return refused
 
     def _add(self, sub: Sub, grants: Grants) -> None:
@@ -116,10 +123,7 @@ class Subscriptions:
 
     def state(self) -> State:
         """What it all came to, to compare with later."""
-        tables = self._catalogue.published.tables
-        found = {oid: tables[oid] for _, oid in self.pieces if oid in tables}
-        definitions: dict[int, object] = {oid: (table.key, table.columns) for oid, table in found.items()}
-        return State(dict(self.pieces), definitions, frozenset(self.paused), self.version)
+        return State(dict(self.pieces), dict(self._definitions), frozenset(self.paused), self.version)
 
     def changed_since(self, before: State) -> set[Piece]:
         """The pieces whose rows at the client may be wrong by now."""
@@ -134,9 +138,7 @@ class Subscriptions:
 
     def watched(self) -> set[int]:
         """The tables whose changes concern these subscriptions, those their policies read included."""
-        watched = {oid for _, oid in self.pieces}
-        guarded = {oid for (_, oid), audience in self.pieces.items() if audience.guarded}
-        return watched | self._catalogue.read_by(guarded)
+        return {oid for _, oid in self.pieces} | self.read
 
     def dependents(self, touched: frozenset[int]) -> list[Piece]:
         """The pieces whose policies read one of the tables that changed."""
