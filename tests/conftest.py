@@ -47,6 +47,19 @@ end $$;
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write what is rendered to the golden files"
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("soak")
+    group.addoption("--soak-seconds", type=float, default=60.0, help="how long the soak runs")
+    group.addoption("--soak-seed", type=int, default=None, help="its seed (default: another each time)")
+    group.addoption("--soak-mutations", action="store_true", help="prove the soak: break the server each way")
+
+
 @dataclass(frozen=True)
 class Server:
     """The server all tests share, by its superuser's URI."""

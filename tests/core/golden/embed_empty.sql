@@ -1,0 +1,28 @@
+-- GET /films?select=id,awards()&awards=not.is.null
+
+WITH pgrst_source AS (
+SELECT "api"."films"."id"
+FROM "api"."films"
+LEFT JOIN LATERAL (
+SELECT json_agg("films_awards_1")::jsonb AS "films_awards_1"
+FROM (SELECT "awards_1".*
+FROM "api"."awards" AS "awards_1"
+WHERE "awards_1"."film_id" = "api"."films"."id" ) AS "films_awards_1" ) AS "films_awards_1" ON TRUE
+WHERE "films_awards_1" IS DISTINCT
+FROM NULL )
+SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL AS response_inserted
+FROM (
+SELECT *
+FROM pgrst_source ) _postgrest_t;
+
+SELECT row_to_json(_postgrest_t)::text
+FROM (SELECT "api"."films"."id"
+FROM "api"."films"
+LEFT JOIN LATERAL (
+SELECT json_agg("films_awards_1")::jsonb AS "films_awards_1"
+FROM (SELECT "awards_1".*
+FROM "api"."awards" AS "awards_1"
+WHERE "awards_1"."film_id" = "api"."films"."id" ) AS "films_awards_1" ) AS "films_awards_1" ON TRUE
+WHERE "films_awards_1" IS DISTINCT
+FROM NULL) _postgrest_t UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;

@@ -1,0 +1,26 @@
+-- GET /directors?select=id,films!inner(id)&films.year=eq.1985
+
+WITH pgrst_source AS (
+SELECT "api"."directors"."id", COALESCE( "directors_films_1"."directors_films_1", '[]') AS "films"
+FROM "api"."directors"
+INNER JOIN LATERAL (
+SELECT json_agg("directors_films_1")::jsonb AS "directors_films_1"
+FROM (SELECT "films_1"."id"
+FROM "api"."films" AS "films_1"
+WHERE "films_1"."year" = $1 AND "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON "directors_films_1" IS NOT NULL )
+SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL AS response_inserted
+FROM (
+SELECT *
+FROM pgrst_source ) _postgrest_t;
+-- $1 = value 0
+
+SELECT row_to_json(_postgrest_t)::text
+FROM (SELECT "api"."directors"."id", COALESCE( "directors_films_1"."directors_films_1", '[]') AS "films"
+FROM "api"."directors"
+INNER JOIN LATERAL (
+SELECT json_agg("directors_films_1")::jsonb AS "directors_films_1"
+FROM (SELECT "films_1"."id"
+FROM "api"."films" AS "films_1"
+WHERE "films_1"."year" = $1 AND "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON "directors_films_1" IS NOT NULL) _postgrest_t UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+-- $1 = value 0

@@ -1,0 +1,16 @@
+-- GET /films?select=id&seen=is.true&year=not.is.null&rating=is.not_null
+
+WITH pgrst_source AS (
+SELECT "api"."films"."id"
+FROM "api"."films"
+WHERE "api"."films"."seen" IS TRUE AND NOT "api"."films"."year" IS NULL AND "api"."films"."rating" IS NOT NULL )
+SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL AS response_inserted
+FROM (
+SELECT *
+FROM pgrst_source ) _postgrest_t;
+
+SELECT row_to_json(_postgrest_t)::text
+FROM (SELECT "api"."films"."id"
+FROM "api"."films"
+WHERE "api"."films"."seen" IS TRUE AND NOT "api"."films"."year" IS NULL AND "api"."films"."rating" IS NOT NULL) _postgrest_t UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;

@@ -1,0 +1,20 @@
+-- GET /films?select=id&year=isdistinct.1985
+
+WITH pgrst_source AS (
+SELECT "api"."films"."id"
+FROM "api"."films"
+WHERE "api"."films"."year" IS DISTINCT
+FROM $1 )
+SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL AS response_inserted
+FROM (
+SELECT *
+FROM pgrst_source ) _postgrest_t;
+-- $1 = value 0
+
+SELECT row_to_json(_postgrest_t)::text
+FROM (SELECT "api"."films"."id"
+FROM "api"."films"
+WHERE "api"."films"."year" IS DISTINCT
+FROM $1) _postgrest_t UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+-- $1 = value 0

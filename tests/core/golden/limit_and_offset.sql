@@ -1,0 +1,18 @@
+-- GET /films?select=id&limit=2&offset=3
+
+WITH pgrst_source AS (
+SELECT "api"."films"."id"
+FROM "api"."films"
+LIMIT $1 OFFSET $2 )
+SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL AS response_inserted
+FROM (
+SELECT *
+FROM pgrst_source ) _postgrest_t;
+-- $1 = value 0, $2 = value 1
+
+SELECT row_to_json(_postgrest_t)::text
+FROM (SELECT "api"."films"."id"
+FROM "api"."films"
+LIMIT $1 OFFSET $2) _postgrest_t UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+-- $1 = value 0, $2 = value 1

@@ -1,0 +1,26 @@
+-- GET /directors?select=id,...films(title)&films.order=year.desc
+
+WITH pgrst_source AS (
+SELECT "api"."directors"."id", "directors_films_1"."title"
+FROM "api"."directors"
+LEFT JOIN LATERAL (
+SELECT json_agg("directors_films_1")::jsonb AS "directors_films_1", COALESCE(json_agg("directors_films_1"."title"
+ORDER BY "directors_films_1"."directors_films_1_year_1" DESC),'[]')::jsonb AS "title"
+FROM (SELECT "films_1"."title", "films_1"."year" AS "directors_films_1_year_1"
+FROM "api"."films" AS "films_1"
+WHERE "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON TRUE )
+SELECT null::bigint AS total_result_set, pg_catalog.count(_postgrest_t) AS page_total, coalesce(json_agg(_postgrest_t), '[]') AS body, nullif(current_setting('response.headers', true), '') AS response_headers, nullif(current_setting('response.status', true), '') AS response_status, NULL AS response_inserted
+FROM (
+SELECT *
+FROM pgrst_source ) _postgrest_t;
+
+SELECT row_to_json(_postgrest_t)::text
+FROM (SELECT "api"."directors"."id", "directors_films_1"."title"
+FROM "api"."directors"
+LEFT JOIN LATERAL (
+SELECT json_agg("directors_films_1")::jsonb AS "directors_films_1", COALESCE(json_agg("directors_films_1"."title"
+ORDER BY "directors_films_1"."directors_films_1_year_1" DESC),'[]')::jsonb AS "title"
+FROM (SELECT "films_1"."title", "films_1"."year" AS "directors_films_1_year_1"
+FROM "api"."films" AS "films_1"
+WHERE "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON TRUE) _postgrest_t UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
