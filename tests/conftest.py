@@ -19,9 +19,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.live import DEMO_SCHEMA, LiveServer
+
+# How fast a machine is decides nothing: examples may take their time.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 MakeDatabase = Callable[..., str]
 AsUser = Callable[..., str]

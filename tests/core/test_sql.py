@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlglot
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiodata_django.core.errors import ApiError
@@ -162,6 +162,7 @@ def test_no_text_of_a_request_becomes_sql(name: str, value: str, alias: str):
     assert re.fullmatch(r"[\w\s$.,()<>=:*@\[\]-]*", outside), outside
 
 
+@settings(max_examples=50)
 @given(st.lists(texts.select_items, max_size=3), texts.logic_roots, texts.order_terms())
 def test_whatever_parses_renders_to_one_statement_or_is_refused(items, tree, order):
     logic = tree[1].removeprefix("not.")
