@@ -56,9 +56,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write what is rendered to the golden files"
     )
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("soak")
     group.addoption("--soak-seconds", type=float, default=60.0, help="how long the soak runs")
     group.addoption("--soak-seed", type=int, default=None, help="its seed (default: another each time)")
