@@ -18,6 +18,7 @@ from aiodata_django.core.state.session import (
     Ready,
     Resync,
     SchemaChanged,
+    SnapshotBegun,
     SnapshotComplete,
     SnapshotPart,
     Subscription,
@@ -122,6 +123,8 @@ class Copy:
                     self.keys[table] = tuple(description["key"])
             case SchemaChanged():
                 self.keys[event.table] = event.key
+            case SnapshotBegun():
+                self.staged.clear()
             case SnapshotPart():
                 rows = msgspec.json.decode(event.rows, type=list[msgspec.Raw])
                 self.staged.setdefault((event.sub, event.table), []).extend(map(bytes, rows))

@@ -472,6 +472,8 @@ async def soak(server: EmbeddedPostgres, seconds: float, seed: int, *, durable: 
     with psycopg.connect(server.uri(), autocommit=True) as admin:
         admin.execute("drop database if exists soak with (force)")
         admin.execute("create database soak")
+        # A crash must lose nothing that was acknowledged, whatever the server's own setting.
+        admin.execute("alter database soak set synchronous_commit = on")
     with psycopg.connect(server.uri("soak"), autocommit=True) as connection:
         connection.execute(SCHEMA)
     run = Soak(server, "soak", seed, durable=durable)
