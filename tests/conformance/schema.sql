@@ -99,6 +99,8 @@ create table "odd table" (
     d$llar text
 );
 
+create table "кадры" ("имя" text primary key);
+
 create table secrets (id int primary key, secret text);
 create table nothing (id int primary key, note text);
 
@@ -195,6 +197,7 @@ insert into screenings values (1, 1962, 1), (2, 1985, 2), (3, 2001, 5);
 insert into names values
     ('plain'), ('with, comma'), ('with (parens)'), ('with "quotes"'), ('back\slash'), ('per%cent'), ('a.dot'), ('');
 insert into "odd table" values (1, 'dotted', 'cast', 'parens', 'значение', 'dash', 'dollar');
+insert into "кадры" values ('первый');
 insert into secrets values (1, 'nobody sees this');
 insert into tickets values (1, '(EUR,9.5)', '{"(EUR,5)","(EUR,4.5)"}'), (2, '(JPY,1200)', '{}');
 insert into posters values (1, 1, 255), (2, 3, 16711680), (3, 5, null);

@@ -91,6 +91,13 @@ def test_content_location_is_canonical(api: Api, target: str, location: str):
     assert api.get(target).headers["content-location"] == location
 
 
+def test_names_may_be_of_any_script(api: Api):
+    answer = api.get("/кадры?select=имя&имя=eq.первый")
+    assert answer.json == [{"имя": "первый"}]
+    raw = answer.headers["content-location"].encode("latin-1")  # as http.client reads headers
+    assert raw.decode().startswith("/кадры?select=")
+
+
 def test_caches_are_told_what_answers_depend_on(api: Api):
     assert api.get("/films").headers["vary"] == "Accept, Prefer, Range"
 
