@@ -13,6 +13,7 @@ from ..core.state.cache import Event
 
 logger = logging.getLogger("aiodata_django.client")
 
+CROWD = 100_000  # events
 Callback = Callable[[str, str, tuple[Any, ...]], Any]
 
 
@@ -31,6 +32,11 @@ class Dispatcher:
         self._callback: Callback = _unheard if callback is None else callback
         self._events: deque[Event] = deque()
         self._waiting: asyncio.Task[None] | None = None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many events wait for a callback that no more should be made."""
+        return len(self._events) > CROWD
 
     def tell(self, events: Iterable[Event]) -> None:
         """Call back with these events, now or when those before them are done."""

@@ -21,6 +21,11 @@ class Origin:
         self.transport = transport
         self._token = token
 
+    @property
+    def renewable(self) -> bool:
+        """Whether a token asked for again may be another."""
+        return callable(self._token)
+
     async def token(self) -> str | None:
         """The token to use now."""
         given = self._token() if callable(self._token) else self._token

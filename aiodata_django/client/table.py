@@ -12,7 +12,7 @@ from .error import Error
 from .values import cached_form
 
 Entries = tuple[Entry, ...]
-Write = Callable[["Table", str, tuple[Any, ...], Any], Awaitable[Entries]]
+Write = Callable[["Table", str, tuple[Any, ...], Any, bool], Awaitable[Entries]]
 
 
 class Writing:
@@ -29,8 +29,9 @@ class Creation(Writing):
     """An insert of one row or, by further calls of :meth:`create`, of several in one request."""
 
     def __init__(self, table: Table, write: Write) -> None:
-        super().__init__(lambda: write(table, "POST", (), self._rows))
+        super().__init__(lambda: write(table, "POST", (), self._rows, self._wait))
         self._table = table
+        self._wait = True
         self._rows: list[dict[str, Any]] = []
 
     def create(self, /, *keys: Any, **data: Any) -> Creation:
@@ -41,6 +42,7 @@ class Creation(Writing):
             raise TypeError(
                 f"{len(keys)} key values for {self._table.name}, whose key columns are: {columns}"
             )
+        self._wait = self._table.waits(data)
         self._rows.append({**data, **dict(zip(names, keys, strict=False))})
         return self
 
@@ -49,7 +51,8 @@ class Table:
     """A table of the server.
 
     Reads (:meth:`get`, iteration) come from the copy and never wait. Writes are awaited, and return the rows
-    as the server answered. A table without primary key is not copied: its reads are empty, it has no events.
+    as the server answered, when the copy contains them; ``wait=False`` returns with the answer. A table
+    without primary key is not copied: its reads are empty, it has no events.
     """
 
     def __init__(self, description: Description, write: Write) -> None:
@@ -68,6 +71,11 @@ class Table:
     def name(self) -> str:
         """The table's name."""
         return self._description.name
+
+    @property
+    def copied(self) -> bool:
+        """Whether the copy has rows of this table."""
+        return self._cache is not None
 
     @property
     def fields(self) -> Fields:
@@ -102,11 +110,16 @@ class Table:
 
     def update(self, /, *keys: Any, **data: Any) -> Writing:
         """Set columns of the rows whose key begins with these values (all rows for none); await for them."""
-        return Writing(lambda: self._write(self, "PATCH", keys, data))
+        wait = self.waits(data)
+        return Writing(lambda: self._write(self, "PATCH", keys, data, wait))
 
-    def delete(self, /, *keys: Any) -> Writing:
+    def delete(self, /, *keys: Any, wait: bool = True) -> Writing:
         """Delete the rows whose key begins with these values (all rows for none!); await for them."""
-        return Writing(lambda: self._write(self, "DELETE", keys, None))
+        return Writing(lambda: self._write(self, "DELETE", keys, None, wait))
+
+    def waits(self, data: dict[str, Any]) -> bool:
+        """Take the option ``wait`` out of the columns to write; a column of that name is a column."""
+        return True if "wait" in self.fields else bool(data.pop("wait", True))
 
     def entries(self, body: bytes) -> Entries:
         """The entries in an answer to a write."""

@@ -1,0 +1,54 @@
+"""The tables a client shows: what the server describes, and the caches their rows are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ..core.state.cache import Cache
+from ..core.state.entry import decode
+from .description import Description, descriptions
+from .error import Error
+from .origin import Origin
+from .table import Table, Tables, replace_tables
+
+
+class Listing:
+    """Keeps ``tables`` what was last described and shown. ``cache`` is what reads come from."""
+
+    def __init__(self, origin: Origin, tables: Tables, new_table: Callable[[Description], Table]) -> None:
+        self._origin = origin
+        self._tables = tables
+        self._new_table = new_table
+        self.described: list[Description] = []
+        self.cache = Cache(())
+        self.problems: Mapping[str, Error] = {}
+
+    async def describe(self) -> None:
+        """Ask the server for its description. Raises Error."""
+        self.described = descriptions(decode((await self._origin.request("GET", "/")).body))
+
+    def show(self, cache: Cache, problems: Mapping[str, Error]) -> None:
+        """Let all tables be as described, and read from ``cache``; ``problems`` say why some do not."""
+        self.cache, self.problems = cache, problems
+        tables = {}
+        for description in self.described:
+            name = description.name
+            table = self._tables[name] if name in self._tables else self._new_table(description)
+            table.describe(description, cache.tables.get(name))
+            table.problem = problems.get(name)
+            tables[name] = table
+        replace_tables(self._tables, tables)
+
+    def fits(self, *, whole: bool) -> bool:
+        """Whether the description has the columns that the cache has, and if that is ``whole`` no others."""
+        described = {each.name: {name for name, _ in each.columns} for each in self.described}
+        shown = {name: set(table.rows.names) for name, table in self.cache.tables.items()}
+        return all(
+            described.get(name) == columns if whole else columns <= described.get(name, set())
+            for name, columns in shown.items()
+        )
+
+    def uncovered(self, names: Iterable[str]) -> list[str]:
+        """Tables with a key which are not among ``names``."""
+        known = set(names)
+        return [each.name for each in self.described if each.key and each.name not in known]
