@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Api:
     """A client of one server. Targets may hold any character; those a URL cannot are encoded."""
 
     def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
+        self._address = urlsplit(url).netloc
 
     def __call__(
         self,
@@ -71,17 +71,16 @@ class Api:
         if isinstance(body, str):
             body = body.encode()
         path = quote(mount + target, safe="/?&=.,:;()*!+-_~%$'@{}[]|\\^`")
-        self._connection.request(method, path, body, sent)
-        answer = self._connection.getresponse()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, answer.read())
+        # A connection for each request: one that was kept may be closed by the server when it is needed.
+        with closing(http.client.HTTPConnection(self._address, timeout=60)) as connection:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, found, answer.read())
 
     def query(self, request: str, body: Any = None, **options: Any) -> Answer:
         """The same in aiodata's dialect."""
         return self(request, body, mount="/query", **options)
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def error(code: str, message: str, *, details: Any = None, hint: str | None = None) -> dict[str, Any]:
@@ -112,7 +111,6 @@ def serve(workshop: str) -> Iterator[MakeApi]:
                 live = LiveServer(as_user_of(workshop, "authenticator"), environment=environment)
                 stack.callback(live.close)
                 running[key] = Api(live.start().url)
-                stack.callback(running[key].close)
             return running[key]
 
         yield start

@@ -10,7 +10,7 @@ begin
     if to_regrole('careful') is null then create role careful nologin; end if;
     grant hasty, careful to authenticator;
 end $$;
-alter role hasty set statement_timeout = '100ms';
+alter role hasty set statement_timeout = '1s';
 alter role careful set default_transaction_isolation = 'serializable';
 grant usage on schema api to hasty, careful;
 

@@ -42,12 +42,12 @@ def missing(name, shown, searched, hint=None):
         ("no_number", {}, None),
         ("find_part", {"wanted": "bell"}, BELL),
         (
-            "find_parts",
+            "find_parts?order=sku",
             {"minimum": 4},
             [BELL, {"sku": "tube", "name": "Tube", "price": 5.50, "stock": 9, "weight": 120}],
         ),
         (
-            "find_parts?select=sku,cost:price&stock=lt.9",
+            "find_parts?select=sku,cost:price&stock=lt.9&order=sku",
             {"minimum": 1},
             [{"sku": "bell", "cost": 9.90}, {"sku": "chain", "cost": 24.00}],
         ),
@@ -368,7 +368,7 @@ def test_the_isolation_level_of_a_role_and_of_a_function(api):
 
 
 def test_the_timeout_of_a_role_and_of_a_function(api):
-    answer = api("POST /rpc/sleep", {"seconds": 2}, role="hasty")
+    answer = api("POST /rpc/sleep", {"seconds": 20}, role="hasty")
     message = "canceling statement due to statement timeout"
     assert (answer.status, answer.json) == (500, error("57014", message))
     assert api("POST /rpc/sleep", {"seconds": 0.01}, role="hasty").json == "slept"
