@@ -51,7 +51,13 @@ def run(sources: Sources, server: str) -> None:
     configure(sources)
     bound = listen(settings.server_host, settings.server_port)
     url = address_of(bound, settings.server_host)
-    serve(aiodata_asgi(), bound, server=server, ready=lambda: say(f"serving at {url}{settings.query_path}"))
+    serve(
+        aiodata_asgi(),
+        bound,
+        server=server,
+        ping=settings.state_ping_interval,
+        ready=lambda: say(f"serving at {url}{settings.query_path}"),
+    )
 
 
 def _stand_alone() -> None:

@@ -63,32 +63,44 @@ def log_to_terminal(level: str) -> None:
 
 
 def serve(
-    application: Application, bound: socket.socket, *, server: str, ready: Callable[[], None] = lambda: None
+    application: Application,
+    bound: socket.socket,
+    *,
+    server: str,
+    ping: float = 30.0,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve on a bound socket until SIGINT or SIGTERM; ``server`` is ``daphne`` or ``uvicorn``."""
-    _SERVERS[server](application, bound, ready)
+    """Serve on a bound socket until SIGINT or SIGTERM; ``server`` is ``daphne`` or ``uvicorn``.
+
+    ``ping`` is the seconds between two pings of a websocket.
+    """
+    _SERVERS[server](application, bound, ping, ready)
 
 
-def _daphne(application: Application, bound: socket.socket, ready: Callable[[], None]) -> None:
+def _daphne(application: Application, bound: socket.socket, ping: float, ready: Callable[[], None]) -> None:
     from daphne.server import Server
 
     domain = f":domain={int(bound.family)}" if bound.family is not socket.AF_INET else ""
     endpoints = [f"fd:fileno={bound.fileno()}{domain}"]
     bound.setblocking(False)
-    Server(application=application, endpoints=endpoints, ready_callable=ready, server_name="").run()
+    Server(
+        application=application, endpoints=endpoints, ready_callable=ready, ping_interval=ping, server_name=""
+    ).run()
 
 
-def _uvicorn(application: Application, bound: socket.socket, ready: Callable[[], None]) -> None:
+def _uvicorn(application: Application, bound: socket.socket, ping: float, ready: Callable[[], None]) -> None:
     try:
         import uvicorn
     except ImportError:
         raise CannotServe("uvicorn is not installed: pip install 'aiodata-django[server]'") from None
-    config = uvicorn.Config(application, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(
+        application, log_level="warning", access_log=False, server_header=False, ws_ping_interval=ping
+    )
     ready()
     uvicorn.Server(config).run(sockets=[bound])
 
 
-_SERVERS: dict[str, Callable[[Application, socket.socket, Callable[[], None]], None]] = {
+_SERVERS: dict[str, Callable[[Application, socket.socket, float, Callable[[], None]], None]] = {
     "daphne": _daphne,
     "uvicorn": _uvicorn,
 }

@@ -45,7 +45,7 @@ class Command(BaseCommand):
             self.stdout.write(self.style.SUCCESS(f"serving at {url}, tables at {url}{settings.query_path}"))
             self.stdout.flush()
 
-        serve(aiodata_asgi(site()), bound, server=server, ready=ready)
+        serve(aiodata_asgi(site()), bound, server=server, ping=settings.state_ping_interval, ready=ready)
 
 
 def site() -> Application:

@@ -36,6 +36,7 @@ class Command(BaseCommand):
                 cast(Application, get_default_application()),
                 bound,
                 server=options["server"],
+                ping=settings.state_ping_interval,
                 ready=lambda: self.stdout.write(self.style.SUCCESS(ready)),
             )
         except (ConfigurationError, CannotServe) as error:
