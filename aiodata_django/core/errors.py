@@ -21,6 +21,10 @@ from typing import Any
 
 Header = tuple[str, str]
 
+_PASSING = frozenset(("PGRST000", "PGRST001", "PGRST002", "PGRST003", "08", "40", "53", "55", "57", "58"))
+# Of the SQLSTATEs their classes: connection, rollback, resources, object in use, operator, system.
+# https://www.postgresql.org/docs/18/errcodes-appendix.html
+
 
 class ApiError(Exception):
     """An answer that is not a success.
@@ -46,6 +50,11 @@ class ApiError(Exception):
         self.details = details
         self.hint = hint
         self.headers = tuple(headers)
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same may succeed a moment later: the database is away, overloaded, or in conflict."""
+        return self.code in _PASSING or (len(self.code) == 5 and self.code[:2] in _PASSING)
 
     def body(self, *, minimal: bool = False) -> bytes:
         """The JSON body, keys in PostgREST's order; a ``minimal`` one keeps details and hint to ourselves."""

@@ -29,7 +29,7 @@ from .encoding import Encoded, Layout, commit_time, encode
 from .hub import Hub
 from .line import Line
 from .log import LogTrimmed
-from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_TOO_MANY, Closed, HubReader, Outlet
+from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed, HubReader, Outlet
 from .snapshot import Section, read_snapshot, tail
 from .subscriptions import Subscriptions
 
@@ -40,6 +40,8 @@ CATCH_UP_SECONDS = 10.0
 HEARTBEAT = 15.0
 AUTH_SOON = 60.0
 BIG_TRANSACTION = 100_000
+RETRY_SECONDS = 0.2
+"""Between two attempts at what failed because the database, or the hub, was away."""
 RESYNC_REST = 1.0
 """Seconds at most between a snapshot and the next one that other tables' changes ask for."""
 
@@ -93,7 +95,7 @@ class V2Reader(HubReader):
         except Closed as closed:
             await self._outlet.close(closed.code, closed.reason)
         except ApiError as error:
-            await self._outlet.close(CLOSE_FORBIDDEN, str(error))
+            await self._outlet.close(CLOSE_RESTART if error.passing else CLOSE_FORBIDDEN, str(error))
         except Exception:
             # A fault of ours: the client is told to come again rather than left with silence.
             logger.exception("a socket's reader failed")
@@ -113,7 +115,10 @@ class V2Reader(HubReader):
         try:
             transaction = self.next()
         except LogTrimmed:
-            await self._begin_again(TRIMMED)
+            if self.hub.position < self.hub.log.start:
+                await self.sleep(RETRY_SECONDS)  # so is the hub, which is about to begin anew
+            else:
+                await self._begin_again(TRIMMED)
             return
         if self._stale and time.monotonic() >= self._stale_until:
             await self._resync()
@@ -152,6 +157,7 @@ class V2Reader(HubReader):
                     await self.hub.passed(cursor.lsn)
             if self.hub.log.start <= cursor.lsn <= self.hub.position and self.epoch == self.hub.epoch:
                 self._cursor, self.position = cursor, cursor.lsn
+                self._mark(cursor.stale & self._subs.pieces.keys(), OPAQUE)
                 return True
         self._stand_at_present()
         return False
@@ -234,15 +240,16 @@ class V2Reader(HubReader):
         for table, description in self._subs.described(redefined).items():
             await self.line.send(frames.frame("schema", description, table=table))
         await self._refuse(refused)
+        self._mark(changed, why)
         for piece in before.pieces.keys() - now.pieces.keys():
             await self._forget(piece, self._subs.name(piece[1]))
-        self._mark(changed, why)
 
     async def _forget(self, piece: Piece, name: str) -> None:
         """A table that may not be seen any more, or is no more, is emptied at the client."""
         self._stale.pop(piece, None)
         if piece[0] in self._subs.subs:
             self._group += 1
+            self._cursor = self._placed(self._cursor)
             self._at = str(self._cursor)
             ending = tail(True, 0, self._group, self._at)
             await self.line.send(frames.snap(piece[0], name, (), ending), self._at)
@@ -266,14 +273,15 @@ class V2Reader(HubReader):
         self._caught_up = False
         known = self.hub.catalogue.published.tables
         stale = {p: w for p, w in self._stale.items() if p in self._subs.pieces and p[1] in known}
-        self._stale.clear()
+        self._stale = dict(stale)
         started = time.monotonic()
         if stale:
             await self._announce(stale)
             await self._snapshots(list(stale))
         # A table that is resynchronised by every other change must not occupy the database all the time.
         now = time.monotonic()
-        self._stale_until = now + min(2 * (now - started), RESYNC_REST)
+        rest = min(2 * (now - started), RESYNC_REST)
+        self._stale_until = now + (max(rest, RETRY_SECONDS) if self._stale else rest)
 
     async def _announce(self, stale: dict[Piece, str]) -> None:
         for why in dict.fromkeys(stale.values()):
@@ -285,9 +293,12 @@ class V2Reader(HubReader):
                 await self.line.send(frames.frame("resync", subs=subs, tables=tables, why=why))
 
     async def _snapshots(self, pieces: Sequence[Piece]) -> None:
+        """Send them; where the database is away they stay stale."""
         try:
             await self._snapshot_of(pieces)
         except ApiError as error:
+            if error.passing:
+                return
             if len(pieces) == 1:
                 await self._pause(pieces[0], error)
                 return
@@ -297,6 +308,7 @@ class V2Reader(HubReader):
     async def _pause(self, piece: Piece, error: ApiError) -> None:
         """The piece gives nothing until definitions change: a policy or a filter of it raises."""
         self._subs.paused.add(piece)
+        self._stale.pop(piece, None)
         await self._error(error, piece[0])
 
     async def _snapshot_of(self, pieces: Sequence[Piece]) -> None:
@@ -309,13 +321,20 @@ class V2Reader(HubReader):
         left = len(sections)
         taken: list[Taken] = []
         async for rows in read_snapshot(self.hub.gate, sections, taken):
-            cursor = self._cursor.joined(taken[0])
+            cursor = self._placed(self._cursor.joined(taken[0]), without=pieces)
             left -= rows.last
             at = str(cursor) if rows.last else None
             ending = tail(rows.last, left, self._group, at or "")
             await self.line.send(frames.snap(rows.section.piece[0], rows.section.name, rows.rows, ending), at)
         self._cursor, self._at = cursor, at
         self._subs.paused.difference_update(pieces)
+        for piece in pieces:
+            self._stale.pop(piece, None)
+
+    def _placed(self, cursor: Cursor, without: Iterable[Piece] = ()) -> Cursor:
+        """The cursor, naming what the copy may have wrong: whoever comes back with it gets that anew."""
+        doubtful = frozenset(self._stale.keys() | self._subs.paused).difference(without)
+        return cursor if cursor.stale == doubtful else replace(cursor, stale=doubtful)
 
     # Transactions -------------------------------------------------------------------------------------
 
@@ -359,8 +378,7 @@ class V2Reader(HubReader):
         )
 
     async def _changes(self, digest: Digest, layouts: tuple[Layout, ...]) -> None:
-        cursor = self._cursor.moved(digest.transaction.lsn)
-        start, at = self._at or "", str(cursor)
+        start, at = self._at or "", str(self._cursor.moved(digest.transaction.lsn))
         waiting: str | None = None
         number, last = 0, False
         while not last:
@@ -371,6 +389,8 @@ class V2Reader(HubReader):
             last = digest.part(number).last
             number += 1
         if waiting is not None:
+            cursor = self._placed(self._cursor.moved(digest.transaction.lsn))  # all parts have been judged
+            at = str(cursor)
             await self.line.send(_frame(digest, start, at, waiting, more=False), at)
             self._cursor, self._at = cursor, at
 
@@ -393,8 +413,12 @@ class V2Reader(HubReader):
         """A policy raised: audiences that can be judged are; the others wait until definitions change."""
         if len(layouts) > 1:
             return [b for layout in layouts for b in await self._encoded(digest, number, (layout,))]
-        for piece, audience in self._subs.pieces.items():
-            if audience == layouts[0].audience and piece not in self._subs.paused:
+        pieces = [piece for piece, a in self._subs.pieces.items() if a == layouts[0].audience]
+        if error.passing:
+            self._mark(pieces, OPAQUE)  # the database is away: they are read anew when it is back
+            return ()
+        for piece in pieces:
+            if piece not in self._subs.paused:
                 await self._pause(piece, error)
         return ()
 
@@ -418,7 +442,7 @@ class V2Reader(HubReader):
             await self.sleep(max(seconds, 0.0))
 
     async def _pos(self, number: int | None) -> None:
-        self._cursor = self._cursor.moved(max(self._cursor.lsn, self.position))
+        self._cursor = self._placed(self._cursor.moved(max(self._cursor.lsn, self.position)))
         at = str(self._cursor)
         fields: dict[str, Any] = {"from": self._at, "at": at, "lag_ms": self.hub.lag_ms()}
         if number is not None:

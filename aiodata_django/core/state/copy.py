@@ -27,6 +27,7 @@ from .session import (
     Ready,
     SchemaChanged,
     SessionEvent,
+    SnapshotBegun,
     SnapshotComplete,
     SnapshotPart,
     Subscription,
@@ -65,6 +66,8 @@ class Copy:
                     yield from self.complete((), silent=silent)
             case SchemaChanged(table=table, key=key, columns=columns):
                 self.define(table, key, columns)
+            case SnapshotBegun():
+                self._staged.clear()
             case SnapshotPart():
                 self.stage(event)
             case SnapshotComplete(parts=parts):

@@ -49,6 +49,10 @@ class Ready(NamedTuple):
     schema: Mapping[str, Any]
 
 
+class SnapshotBegun(NamedTuple):
+    """Parts of a snapshot follow. What is set aside is of one that was given up: to be forgotten."""
+
+
 class SnapshotPart(NamedTuple):
     """Rows (one JSON array) of a snapshot, to be set aside until it is complete."""
 
@@ -119,7 +123,16 @@ class Failed(NamedTuple):
 
 
 SessionEvent = (
-    Ready | SnapshotPart | SnapshotComplete | Committed | SchemaChanged | Resync | Passed | AuthSoon | Failed
+    Ready
+    | SnapshotBegun
+    | SnapshotPart
+    | SnapshotComplete
+    | Committed
+    | SchemaChanged
+    | Resync
+    | Passed
+    | AuthSoon
+    | Failed
 )
 
 
@@ -137,6 +150,7 @@ class _Incoming(msgspec.Struct):
     subs: list[int] = []
     table: str = ""
     rows: Raw = Raw(b"[]")
+    group: int = 0
     left: int = 0
     n: int | None = None
     lag_ms: float = 0.0
@@ -173,6 +187,7 @@ class ClientSession:
         self._known = False
         self._staged: list[Change] = []
         self._complete: list[tuple[int, str]] = []
+        self._group = 0
         self._awaited: set[int] = set()
         self._received = self._unacked = self._unacked_bytes = 0
         self._ack_bytes = ACK_BYTES
@@ -185,6 +200,7 @@ class ClientSession:
         """A socket is open: the hello to send first."""
         self._staged.clear()
         self._complete.clear()
+        self._group = 0
         self._received = self._unacked = self._unacked_bytes = 0
         self._acked_at = self._heard_at = now
         if not self._known:
@@ -265,7 +281,12 @@ class ClientSession:
 
     def _snap(self, incoming: _Incoming) -> list[SessionEvent]:
         sub = -1 if incoming.sub is None else incoming.sub
-        events: list[SessionEvent] = [SnapshotPart(sub, incoming.table, incoming.rows)]
+        events: list[SessionEvent] = []
+        if incoming.group != self._group:
+            self._group = incoming.group
+            self._complete.clear()
+            events.append(SnapshotBegun())
+        events.append(SnapshotPart(sub, incoming.table, incoming.rows))
         if incoming.more:
             return events
         self._complete.append((sub, incoming.table))
