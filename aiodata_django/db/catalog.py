@@ -21,8 +21,9 @@ from psycopg.types.json import set_json_loads
 from aiodata_django.core.catalog import build_schema
 from aiodata_django.core.schema import Schema
 
-# One snapshot for all sections; an empty search path makes PostgreSQL qualify the names it writes.
-_BEGIN = "begin isolation level repeatable read read only; set local search_path = ''"
+# One snapshot for all sections; an empty search path makes PostgreSQL qualify the names it writes; compiling
+# these queries would take longer than running them.
+_BEGIN = "begin isolation level repeatable read read only; set local search_path = ''; set local jit = off"
 _HEADING = re.compile(r"^-- section: (\w+)(?: of (\w+))?$", re.MULTILINE)
 
 
