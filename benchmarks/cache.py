@@ -3,7 +3,9 @@
     python benchmarks/cache.py [--rows 1000000] [--rounds 3]
 
 Each candidate fills itself from the same JSON text (rows of six columns, key of a text and an integer, 500
-rows a text), then answers full keys, prefixes and a scan, then applies updates as ``/state`` brings them.
+rows a text), then answers full keys, prefixes and a scan, then applies updates: one message each, as version
+1 of ``/state`` brings them, and in transactions of 100 rows, as version 2 does (to ``ldbcache``, which knows
+no other, as messages too).
 Candidates alternate, each in a process of its own; times are CPU seconds, medians of the rounds. Memory is
 what Python's allocator holds for the filled cache, measured apart from the times. ``ldbcache`` is installed
 into a directory that is gone afterwards; from Python 3.10 on its dependency needs ``collections.Mapping``.
@@ -36,6 +38,7 @@ COLUMNS = [
 CANDIDATES = ("ldbcache", "ours", "interned")
 PIECE = 64 * 1024
 LOOKUPS = 100_000
+BATCH = 100  # changes a transaction
 
 
 def row(number: int, note: str) -> dict[str, Any]:
@@ -51,6 +54,11 @@ def write_rows(path: Path, count: int) -> None:
 
 def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+def messages(keys: list[Any], note: str) -> list[str]:
+    """Updates as version 1 of ``/state`` brings them, one row a message."""
+    return [compact(["PATCH", "t", key, [row(key[1], note)]]) for key in keys]
 
 
 class Ldbcache:
@@ -80,6 +88,10 @@ class Ldbcache:
         _, _, keys, rows = json.loads(message)
         self._cache.modify(keys, rows)
 
+    def transactions(self, keys: list[Any]) -> tuple[Callable[[Any], None], list[Any]]:
+        """Nothing but messages one by one: the reference knows no transactions."""
+        return self.apply, messages(keys, "again")
+
 
 class Ours:
     """The client's cache, used as the client does."""
@@ -104,6 +116,33 @@ class Ours:
     def scan(self) -> None:
         for _ in self._table:
             pass
+
+    def transactions(self, keys: list[Any]) -> tuple[Callable[[Any], None], list[Any]]:
+        """Frames of version 2, and what the client does with them."""
+        from aiodata_django.core.state import frames
+        from aiodata_django.core.state.cache import Cache
+        from aiodata_django.core.state.copy import Copy
+        from aiodata_django.core.state.session import ClientSession
+
+        session, copy = ClientSession(), Copy(Cache([self._table]))
+        session.connected(0.0)
+        # The rows that are there stand for the snapshot's.
+        copy._pieces = {"t": {0: self._table}}
+        session.cursor = "e:0"
+
+        def apply(frame: str) -> None:
+            for event in session.receive(frame, 0.0):
+                for _ in copy.take(event):
+                    pass
+
+        puts = [frames.put("t", compact(row(key[1], "again")).encode(), b"[0]").decode() for key in keys]
+        starts = range(0, len(puts), BATCH)
+        return apply, [
+            frames.txn(
+                f"e:{start}", f"e:{start + BATCH}", 1, "", ",".join(puts[start : start + BATCH]), more=False
+            )
+            for start in starts
+        ]
 
 
 def make(candidate: str) -> Any:
@@ -131,13 +170,15 @@ def measure(candidate: str, path: Path) -> dict[str, float]:
     numbers = [chance.randrange(count) for _ in range(LOOKUPS)]
     keys = [(f"kind {number // GROUP}", number) for number in numbers]
     prefixes = [key[0] for key in keys[:1000]]
-    messages = [compact(["PATCH", "t", key, [row(key[1], "changed")]]) for key in keys]
+    single = messages(keys, "changed")
+    apply_transactions, transactions = cache.transactions(keys)
     result = {
         "fill, s": fill,
         "full key, ns": seconds(lambda: each(lambda key: cache.get(*key), keys)) / LOOKUPS * 1e9,
         "prefix, us": seconds(lambda: each(cache.get, prefixes)) / 1000 * 1e6,
         "scan, ms": seconds(cache.scan) * 1e3,
-        "apply, us": seconds(lambda: each(cache.apply, messages)) / LOOKUPS * 1e6,
+        "apply singly, us": seconds(lambda: each(cache.apply, single)) / LOOKUPS * 1e6,
+        "apply by 100, us": seconds(lambda: each(apply_transactions, transactions)) / LOOKUPS * 1e6,
     }
     if isinstance(cache, Ours):
         result["longest piece, ms"] = cache.longest * 1e3

@@ -227,8 +227,11 @@ class CopyAgainstServer(RuleBasedStateMachine):
                 if told is not None:
                     self.hear(told)
         else:
+            first = not self.session.subscriptions
             self.session.subscribe(SUBSCRIPTIONS[sub])
             if self.connected:
+                if first:  # the server tells of a table when it begins to tell its rows
+                    self.receive(frames.frame("schema", {"key": KEY, "columns": COLUMNS}, table="pets"))
                 for frame in self.server.snapshot([sub], cursor(len(self.server.log)), 2):
                     self.receive(frame)
         self.changed_subs = not self.connected or getattr(self, "changed_subs", False)

@@ -102,6 +102,8 @@ class TableCache:
     def _publish(self, index: KeyIndex[Entry]) -> None:
         """Make ``index`` what reads see."""
         self._index = index
+        #: The key of a row of this table, a tuple.
+        self.key_of: Callable[[Entry], Key] = index.key
         #: The entries whose key begins with the given values; all for none, ``()`` for unknown or too many.
         self.get: Callable[..., tuple[Entry, ...]] = self._get_coerced if self._coerced else index.get
 
@@ -118,10 +120,6 @@ class TableCache:
     def _new_index(self) -> KeyIndex[Entry]:
         fields = [self.rows.make.column_fields[name] for name in self.key]
         return KeyIndex(fields, scalar=all(is_scalar(self._types[name]) for name in self.key))
-
-    def key_of(self, row: Entry) -> Key:
-        """The key of a row of this table."""
-        return self._index.key(row)
 
     def blank(self) -> TableCache:
         """An empty copy of the same table, to be filled beside this one and adopted."""
@@ -164,7 +162,7 @@ class TableCache:
             new = other.find(index.key(old))
             if new is None:
                 yield Event("delete", self.name, (old,))
-            elif not same(old, new):
+            elif same(old, new) is not True and old != new:  # of two classes, the fast way knows nothing
                 yield Event("update", self.name, ((old, new),))
             if count % _STRIDE == 0:
                 yield None
@@ -248,14 +246,50 @@ class Cache:
         return _APPLY[type(change)](table, change) if table is not None else ()
 
     def commit(self, changes: Iterable[Change]) -> list[Event]:
-        """Apply a transaction; its net changes, each key at most once, in the order they first came.
+        """Apply a transaction; its net changes."""
+        return self.net([event for change in changes for event in self.apply(change)])
+
+    def net(self, events: Sequence[Event]) -> list[Event]:
+        """What a transaction's events come to: each key at most once, in the order the keys first came.
 
         Neighbours of one action and table share an event.
         """
-        net = _Net(self.tables)
-        for change in changes:
-            net.extend(self.apply(change))
-        return net.events()
+        if len(events) > 1 and not self._distinct(events):
+            folded = _Net(self.tables)
+            folded.extend(events)
+            events = folded.events()
+        return _grouped(events)
+
+    def _distinct(self, events: Iterable[Event]) -> bool:
+        """Whether each key comes but once, as in most transactions: then there is nothing to fold."""
+        seen: dict[str, set[Key]] = {}
+        for action, table, entries in events:
+            keys = seen.setdefault(table, set())
+            key_of = self.tables[table].key_of
+            for item in entries:
+                before = len(keys)
+                if action == "update":
+                    old, new = key_of(item[0]), key_of(item[1])
+                    keys.add(old)
+                    keys.add(new)
+                    expected = 1 if old == new else 2
+                else:
+                    keys.add(key_of(item))
+                    expected = 1
+                if len(keys) - before != expected:
+                    return False
+        return True
+
+
+def _grouped(events: Iterable[Event]) -> list[Event]:
+    """Neighbours of one action and table in one event."""
+    groups: list[tuple[Action, str, list[Any]]] = []
+    for action, table, entries in events:
+        if groups and groups[-1][0] == action and groups[-1][1] == table:
+            groups[-1][2].extend(entries)
+        else:
+            groups.append((action, table, list(entries)))
+    return [Event(action, table, tuple(items)) for action, table, items in groups]
 
 
 @dataclass(slots=True)
@@ -311,17 +345,9 @@ class _Net:
             self.gone[place] = record
 
     def events(self) -> list[Event]:
-        grouped: list[tuple[Action, str, list[Any]]] = []
-        for record in self.records:
-            outcome = _outcome(record)
-            if outcome is None:
-                continue
-            action, item = outcome
-            if grouped and grouped[-1][:2] == (action, record.table):
-                grouped[-1][2].append(item)
-            else:
-                grouped.append((action, record.table, [item]))
-        return [Event(action, table, tuple(items)) for action, table, items in grouped]
+        """What is left of them, one event a key."""
+        outcomes = [(record.table, _outcome(record)) for record in self.records]
+        return [Event(each[0], table, (each[1],)) for table, each in outcomes if each is not None]
 
 
 def _outcome(record: _Record) -> tuple[Action, Any] | None:

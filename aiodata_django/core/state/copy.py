@@ -197,13 +197,22 @@ class Copy:
 
     def commit(self, changes: Iterable[Change]) -> list[Event]:
         """Apply a transaction; its net changes."""
-        return self.cache.commit(each for change in changes for each in self._shown(change))
+        events: list[Event] = []
+        for change in changes:
+            pieces = self._pieces.get(change.table)
+            if pieces is None:
+                continue
+            if change.op == "put" and change.row is not None and len(pieces) == 1:  # mostly
+                if not pieces.keys().isdisjoint(change.subs):
+                    old_key = None if change.old_key is None else _key(change.old_key)
+                    events += self.cache.tables[change.table].put(change.row, old_key)
+                continue
+            for each in self._shown(change, pieces):
+                events += self.cache.apply(each)
+        return self.cache.net(events)
 
-    def _shown(self, change: Change) -> Iterator[CacheChange]:
+    def _shown(self, change: Change, pieces: dict[int, TableCache]) -> Iterator[CacheChange]:
         """What a change comes to in the cache."""
-        pieces = self._pieces.get(change.table)
-        if pieces is None:
-            return
         if len(pieces) > 1:
             yield from self._shared(change, pieces)
         elif change.op == "truncate" or not pieces.keys().isdisjoint(change.subs):
