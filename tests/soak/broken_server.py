@@ -1,0 +1,69 @@
+"""The server with one safeguard switched off, named by ``SOAK_BROKEN``: the soak must find it out.
+
+What lives here: the safeguards, each replaced by its absence before serving begins. Nothing in the package
+itself can switch them off.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from aiodata_django import cli
+from aiodata_django.core.changes.transaction import Transaction
+from aiodata_django.core.state.cursor import Cursor, Taken
+from aiodata_django.feed import gate
+from aiodata_django.feed.log import RingLog
+from aiodata_django.feed.reader2 import V2Reader
+
+
+def without_look_back() -> None:
+    """Joins start at the end of what was received, not where visibility stands."""
+
+    def stand(self: V2Reader) -> None:
+        self.epoch, self.position = self.hub.epoch, self.hub.log.end
+        self._cursor = Cursor(self.epoch, self.position, self._subs.shape)
+
+    V2Reader._stand_at_present = stand  # type: ignore[method-assign]
+
+
+def without_xid_filter() -> None:
+    """What a snapshot has seen is told again after it."""
+    Taken.sees = lambda self, xid, lsn: False  # type: ignore[method-assign]
+
+
+def without_dedupe() -> None:
+    """What PostgreSQL sends again is taken again."""
+    append = RingLog.append
+
+    def always(self: RingLog, transaction: Transaction) -> bool:
+        last, self._last = self._last, 0
+        done = append(self, transaction)
+        transaction.previous = last
+        return done
+
+    RingLog.append = always  # type: ignore[method-assign]
+
+
+def without_old_images() -> None:
+    """Whether the old row was seen is not asked: rows that leave sight are not told of."""
+    images = gate.Shaping.images
+
+    def new_only(self: gate.Shaping, change: Any) -> tuple[bytes | None, bytes | None]:
+        return images(self, change)[0], None
+
+    gate.Shaping.images = new_only  # type: ignore[method-assign]
+
+
+BROKEN: dict[str, Callable[[], None]] = {
+    "look_back": without_look_back,
+    "xid_filter": without_xid_filter,
+    "dedupe": without_dedupe,
+    "old_images": without_old_images,
+}
+
+if __name__ == "__main__":
+    BROKEN[os.environ["SOAK_BROKEN"]]()
+    sys.exit(cli.main())

@@ -1,0 +1,19 @@
+"""Fixtures of the soak: its PostgreSQL, its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from aiodata_django.db.embedded import EmbeddedPostgres
+from tests.conftest import temporary_postgres
+
+from .stage import SETTINGS
+
+
+@pytest.fixture
+def soak_postgres() -> Iterator[EmbeddedPostgres]:
+    """A server of the run's own, where what was acknowledged survives a crash."""
+    with temporary_postgres(**SETTINGS) as postgres:
+        yield postgres

@@ -1,0 +1,48 @@
+"""The soak itself is proven: with any one safeguard switched off, it fails.
+
+Takes minutes, and so runs with ``--soak-mutations`` only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aiodata_django.core.state import session
+from aiodata_django.db.embedded import EmbeddedPostgres
+
+from .run import Course, SoakFailure, soak
+
+JOINS = ("newcomers", "standby_missing")
+COURSE = Course(60, 1, pace=0.02, acts_a_round=2)
+
+
+class Gullible(session.ClientSession):
+    """A session that takes every transaction it hears, heard before or not."""
+
+    def _txn(self, incoming: Any) -> list[session.SessionEvent]:
+        incoming.start = self.cursor
+        return super()._txn(incoming)
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(
+    ("course", "invariants"),
+    [
+        pytest.param(replace(COURSE, broken="look_back", acts=JOINS), "I1 I3", id="look-back"),
+        pytest.param(replace(COURSE, broken="xid_filter", acts=JOINS), "I2 I4", id="xid-filter"),
+        pytest.param(replace(COURSE, broken="old_images", acts=("newcomers",)), "I1", id="old-images"),
+        pytest.param(replace(COURSE, broken="dedupe", acts=("end_walsender",)), "I1 I2 I4 I6", id="dedupe"),
+        pytest.param(replace(COURSE, acts=("echo",), session_type=Gullible), "I2 I4", id="client-dedupe"),
+    ],
+)
+async def test_a_safeguard_that_is_switched_off_is_missed(
+    soak_postgres: EmbeddedPostgres, request: pytest.FixtureRequest, course: Course, invariants: str
+) -> None:
+    if not request.config.getoption("--soak-mutations"):
+        pytest.skip("takes minutes: --soak-mutations")
+    with pytest.raises(SoakFailure) as failure:
+        await soak(soak_postgres, course)
+    assert any(f"{invariant}:" in str(failure.value) for invariant in invariants.split())
