@@ -1,7 +1,7 @@
 """aiodata-django: a live PostgreSQL schema for Django.
 
-Importing this package imports neither Django nor psycopg: the public names are resolved lazily (PEP 562),
-so that ``aiodata_django.client`` can be used where no Django is configured.
+Importing this package imports neither Django nor psycopg, so that ``aiodata_django.client`` can be used where
+no Django is configured. What is public stands in the modules; ``docs/reference/python-api.md`` lists it.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_a_body_over_the_limit_is_refused_whole(live, chunked):
         # uvicorn may close before we have sent everything; that nothing was written is what counts.
         assert live.kind == "uvicorn"
     else:
-        assert (answer.status_code, answer.json()["code"]) == (413, "AIODT413")
+        assert (answer.status_code, answer.json()["code"]) == (413, "AIOD103")
     assert requests.get(f"{live.url}/query/pets/Big", timeout=10).json() == []
 
 

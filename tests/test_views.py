@@ -61,7 +61,7 @@ def test_head_has_no_body_and_other_methods_are_refused_in_json(site):
 
 def test_a_body_over_the_limit_is_refused(site, bearer):
     answer = Client().post("/api/query/pets", "x" * 1001, content_type="application/json", **bearer)
-    assert (answer.status_code, answer.json()["code"]) == (413, "AIODT413")
+    assert (answer.status_code, answer.json()["code"]) == (413, "AIOD103")
 
 
 async def test_views_answer_in_a_loop_of_their_own(site):

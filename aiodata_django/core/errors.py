@@ -75,7 +75,7 @@ def too_large(limit: int) -> RequestError:
     """413 for a body of more than ``limit`` bytes; PostgREST has no such bound, hence a code of our own."""
     return RequestError(
         413,
-        "AIODT413",
+        "AIOD103",
         "The request body is too large",
         details=f"At most {limit} bytes are taken.",
         hint="Send it in parts, or raise max-body-bytes.",
