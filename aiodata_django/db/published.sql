@@ -79,7 +79,10 @@ tables as (
             where i.indrelid = c.oid and i.indisreplident and k.attnums <@ i.indkey::int2[]
         ) as identity_has_key,
         exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 'v') as virtual,
-        exists (select from pg_attribute a where a.attrelid = c.oid and a.attgenerated = 's') as stored
+        exists (
+            select from pg_attribute a
+            where a.attrelid = c.oid and a.attgenerated <> '' and a.attnum = any (k.attnums)
+        ) as generated_key
     from family f
     join pg_class c on c.oid = f.oid
     join pg_namespace n on n.oid = c.relnamespace
@@ -90,6 +93,8 @@ judged as (
         case
             when relpersistence <> 'p' then 'it is not permanent, so the WAL does not carry it'
             when attnums is null then 'it has no primary key'
+            when generated_key and current_setting('server_version_num')::int < 180000 then
+                'its primary key has a generated column, which PostgreSQL before 18 does not publish'
             when not indimmediate and relreplident = 'd' then
                 'its primary key is deferrable, and publishing it would make its updates and deletes fail'
             when relreplident = 'n' then

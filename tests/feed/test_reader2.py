@@ -433,6 +433,34 @@ async def test_generated_columns_are_there(stage) -> None:
         assert copy.table(f"g_{kind}") == {(1,): '{"id":1,"a":6,"b":12}'}
 
 
+async def test_generated_columns_decide_in_policies_and_filters(stage) -> None:
+    here = await stage(
+        SCHEMA + "create table api.sums (id int primary key, a int, note text,"
+        " b int generated always as (a * 2) stored);"
+        "alter table api.sums replica identity full, enable row level security;"
+        "create policy large on api.sums using (b > 10); grant select on api.sums to auth;"
+    )
+    subs = Subscription(1, "sums"), Subscription(2, "sums", "b=lt.100&select=b")
+    copy = await (await Copy(here.feed, "auth", *subs).connect()).live()
+    await here.write(
+        "insert into api.sums values (1, 5), (2, 6), (3, 60)",
+        "update api.sums set a = 7, note = 'x' where id = 1",
+        "update api.sums set a = 1 where id = 2",
+        "delete from api.sums where id = 3",
+    )
+    await copy.synced()
+    assert copy.rows[1, "sums"] == {(1,): '{"id":1,"a":7,"note":"x","b":14}'}
+    assert copy.rows[2, "sums"] == {(1,): '{"id":1,"b":14}'}
+    assert [(kind, key) for kind, _, key, _, _ in copy.story] == [
+        ("create", (2,)),
+        ("create", (3,)),
+        ("create", (1,)),
+        ("delete", (2,)),
+        ("delete", (3,)),
+    ]
+    assert copy.resyncs == []
+
+
 async def test_joins_under_load_are_all_right(stage) -> None:
     """Copies joined at random moments between commits of four writers are what the table is in the end."""
     here = await stage(SCHEMA)
