@@ -109,6 +109,8 @@ class Soak:
         course = self.course
         deck = Deck(course.acts, course.seed)
         async with AsyncExitStack() as stack:
+            for writer in self.writers:
+                stack.push_async_callback(writer.close)
             for runner in (*self.witnesses, *self.writers):
                 task = asyncio.create_task(runner.run())
                 stack.push_async_callback(_ended, task)
@@ -120,8 +122,6 @@ class Soak:
                 await self.nemesis.round(acts, course.round_seconds)
                 await self._quiet()
                 self.outcome.rounds += 1
-        for writer in self.writers:
-            await writer.close()
         return self.outcome
 
     def _may_write(self, may: bool) -> None:
