@@ -12,10 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from aiodata_django import cli
-from aiodata_django.core.changes.transaction import Transaction
 from aiodata_django.core.state.cursor import Cursor, Taken
 from aiodata_django.feed import gate
-from aiodata_django.feed.log import RingLog
 from aiodata_django.feed.reader2 import V2Reader
 
 
@@ -34,19 +32,6 @@ def without_xid_filter() -> None:
     Taken.sees = lambda self, xid, lsn: False  # type: ignore[method-assign]
 
 
-def without_dedupe() -> None:
-    """What PostgreSQL sends again is taken again."""
-    append = RingLog.append
-
-    def always(self: RingLog, transaction: Transaction) -> bool:
-        last, self._last = self._last, 0
-        done = append(self, transaction)
-        transaction.previous = last
-        return done
-
-    RingLog.append = always  # type: ignore[method-assign]
-
-
 def without_old_images() -> None:
     """Whether the old row was seen is not asked: rows that leave sight are not told of."""
     images = gate.Shaping.images
@@ -60,7 +45,6 @@ def without_old_images() -> None:
 BROKEN: dict[str, Callable[[], None]] = {
     "look_back": without_look_back,
     "xid_filter": without_xid_filter,
-    "dedupe": without_dedupe,
     "old_images": without_old_images,
 }
 

@@ -237,7 +237,7 @@ def unexplained(witness: Witness, acts: set[str]) -> list[str]:
         if why in EXPLAINED and not EXPLAINED[why] & acts
     ]
     # With an echo on the line a client acknowledges more than was sent, which is a bad message.
-    bad = {1011, 4403, 4410, 4429} | (set() if "echo" in acts else {4400})
+    bad = {4011, 4403, 4410, 4429} | (set() if "echo" in acts else {4400})
     found += [f"I6: closed with {code}" for code in bad & witness.closings.keys()]
     # What ``revoke`` and a column that went answer; any other subscription that fails does for no reason.
     found += [f"I6: refused with {code}" for code in witness.failures.keys() - {"42501"}]
