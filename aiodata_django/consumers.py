@@ -3,6 +3,9 @@
 What lives here: which version, who is there (header, query parameter), accepting and closing. What does not:
 what is sent and when (``feed``), tokens (``auth``).
 
+Nobody is known by a cookie: a page of another origin opens a socket as whoever its token says, without one as
+the anonymous role. So the ``Origin`` of the handshake decides nothing and is not asked for.
+
 A socket that may not stay is accepted first and closed with a code and a reason right after: a refused
 handshake is an HTTP 403 to browsers, who then see neither.
 """

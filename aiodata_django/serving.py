@@ -15,6 +15,10 @@ from .servers import Application
 # PostgREST's names for "all addresses".
 _HOSTS = {"*": "0.0.0.0", "*4": "0.0.0.0", "!4": "0.0.0.0", "*6": "::", "!6": "::"}  # noqa: S104 - as asked for
 
+# What servers read of a client's message before they drop it, without a word: more than the application's own
+# limit (``consumers``), which closes with a code and a reason.
+_MESSAGE_BYTES = 4 << 20
+
 
 class CannotServe(Exception):
     """The address cannot be listened on, or the server is not installed; the message says what to do."""
@@ -83,9 +87,12 @@ def _daphne(application: Application, bound: socket.socket, ping: float, ready: 
     domain = f":domain={int(bound.family)}" if bound.family is not socket.AF_INET else ""
     endpoints = [f"fd:fileno={bound.fileno()}{domain}"]
     bound.setblocking(False)
-    Server(
+    server = Server(
         application=application, endpoints=endpoints, ready_callable=ready, ping_interval=ping, server_name=""
-    ).run()
+    )
+    # Attributes, not arguments: Daphne before 4.2 has neither of them, and no limit.
+    server.websocket_max_message_size = server.websocket_max_frame_size = _MESSAGE_BYTES
+    server.run()
 
 
 def _uvicorn(application: Application, bound: socket.socket, ping: float, ready: Callable[[], None]) -> None:
@@ -94,7 +101,12 @@ def _uvicorn(application: Application, bound: socket.socket, ping: float, ready:
     except ImportError:
         raise CannotServe("uvicorn is not installed: pip install 'aiodata-django[server]'") from None
     config = uvicorn.Config(
-        application, log_level="warning", access_log=False, server_header=False, ws_ping_interval=ping
+        application,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws_ping_interval=ping,
+        ws_max_size=_MESSAGE_BYTES,
     )
     ready()
     uvicorn.Server(config).run(sockets=[bound])

@@ -110,4 +110,4 @@ alter default privileges in schema api grant all on tables to auth;
 -- What the change feed reads. A server whose login role owns the tables makes this itself; ours may not.
 create publication aiodata
     for table only api.pets, only api.owners, only api.keepings, only api.visits, only api.opening_hours
-    with (publish = 'insert, update, delete, truncate', publish_generated_columns = stored);
+    with (publish = 'insert, update, delete, truncate');

@@ -27,8 +27,8 @@ logger = logging.getLogger("aiodata_django.client")
 _REFUSALS = {4400: 400, 4401: 401, 4403: 403, 4404: 404, 4429: 429}
 
 # Closed with these codes, we are to come back at once: seconds within which, by chance. 1012: the server
-# restarts (IANA's registry of close codes, for RFC 6455); 4408: we were too slow to read.
-_AT_ONCE = {1012: 2.0, 4408: 0.5}
+# restarts (IANA's registry of close codes, for RFC 6455); 4012: its feed does; 4408: we read too slowly.
+_AT_ONCE = {1012: 2.0, 4012: 2.0, 4408: 0.5}
 
 
 class Follower:

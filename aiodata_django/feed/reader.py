@@ -27,7 +27,9 @@ from .log import LogTrimmed
 logger = logging.getLogger("aiodata.feed")
 
 CLOSE_BAD, CLOSE_UNAUTHORIZED, CLOSE_EXPIRED, CLOSE_FORBIDDEN = 4400, 4401, 4401, 4403
-CLOSE_SLOW, CLOSE_LOST, CLOSE_TOO_MANY, CLOSE_RESTART, CLOSE_FAULT = 4408, 4410, 4429, 1012, 1011
+CLOSE_SLOW, CLOSE_LOST, CLOSE_TOO_MANY = 4408, 4410, 4429
+# 1012 and 1011 by their meaning, but Daphne refuses to send codes between 1000 and 3000.
+CLOSE_RESTART, CLOSE_FAULT = 4012, 4011
 
 
 class Outlet(Protocol):
@@ -153,7 +155,7 @@ class V1Reader(HubReader):
         except Closed as closed:
             await self._outlet.close(closed.code, closed.reason)
         except ApiError as error:
-            await self._outlet.close(CLOSE_FORBIDDEN, str(error)[:120])
+            await self._outlet.close(CLOSE_RESTART if error.passing else CLOSE_FORBIDDEN, str(error))
         except Exception:
             # A fault of ours: the client is told to come again rather than left with silence.
             logger.exception("a socket's reader failed")

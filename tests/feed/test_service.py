@@ -174,7 +174,7 @@ async def test_a_broken_session_closes_version_1_and_the_feed_goes_on(stage) -> 
     )
     await socket.until(lambda: socket.closed)
     assert socket.closed is not None
-    assert socket.closed[0] == 1012
+    assert socket.closed[0] == 4012
     again = await here.listen("auth")
     await here.write("insert into api.pets values (1)")
     await again.heard(1)
