@@ -76,7 +76,7 @@ class LiveServer:
         return found
 
     def _address(self) -> str | None:
-        found = re.findall(r"serving at (http://[^/\s]+)", self.output())
+        found = re.findall(r"serving at (http://[^/,\s]+)", self.output())
         return found[-1] if found else None
 
     def _describes(self) -> bool:

@@ -58,7 +58,8 @@ drop schema if exists aiodata;
 
 _SLOT = b"""
 select json_build_object(
-    'name', s.slot_name, 'active', s.active, 'wal_status', s.wal_status, 'safe_wal_size', s.safe_wal_size,
+    'name', s.slot_name, 'database', s.database, 'here', s.database = current_database(),
+    'active', s.active, 'wal_status', s.wal_status, 'safe_wal_size', s.safe_wal_size,
     'confirmed', s.confirmed_flush_lsn::text, 'restart', s.restart_lsn::text,
     'retained_bytes', pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.restart_lsn)::bigint,
     'lag_bytes', pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), s.confirmed_flush_lsn)::bigint
@@ -224,8 +225,12 @@ class Setup:
             report.done.append("no event trigger (a superuser's right): definitions are compared instead")
 
     async def _create_slot(self, report: Report) -> None:
-        if await self._slot() is not None:
-            report.done.append(f"slot {self._names.slot} is there already")
+        slot = await self._slot()
+        if slot is not None:
+            if slot["here"]:
+                report.done.append(f"slot {self._names.slot} is there already")
+            else:
+                report.failed.append(_elsewhere(slot))
             return
         failover = ", failover => true" if await self._version() >= 170000 else ""
         name = quote_literal(self._names.slot)
@@ -233,7 +238,8 @@ class Setup:
         await self._try(report, sql, f"durable slot {self._names.slot}")
 
     async def _drop_slot(self, report: Report) -> None:
-        if await self._slot() is not None:
+        slot = await self._slot()
+        if slot is not None and slot["here"]:
             sql = f"select pg_catalog.pg_drop_replication_slot({quote_literal(self._names.slot)})"
             await self._try(report, sql, f"slot {self._names.slot} is gone")
 
@@ -256,11 +262,17 @@ def _server_problems(server: dict[str, Any]) -> list[str]:
     return problems
 
 
+def _elsewhere(slot: dict[str, Any]) -> str:
+    return f"slot {slot['name']} is of database {slot['database']}: set feed-slot to another name here"
+
+
 def _slot_problems(server: dict[str, Any], slot: dict[str, Any] | None) -> list[str]:
     if slot is None:
         if server["slots_used"] >= server["slots"]:
             return ["all replication slots are in use: raise max_replication_slots"]
         return []
+    if not slot["here"]:
+        return [_elsewhere(slot)]
     if slot["wal_status"] == "lost":
         return [f'slot {slot["name"]} is lost: run "manage.py aiodata_feed drop", then "create"']
     if server["keep_size"] in (None, "-1"):
