@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from ..core.state.cache import Event
+from ..core.state.net import Event
 
 logger = logging.getLogger("aiodata_django.client")
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..core.state.cache import Cache, Event
+from ..core.state.cache import Cache
+from ..core.state.net import Event
 
 _Method = Literal["POST", "PATCH", "DELETE"]
 _Key = tuple[Any, ...]

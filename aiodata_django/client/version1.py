@@ -13,8 +13,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-from ..core.state.cache import Cache, Event, TableCache
+from ..core.state.cache import Cache, TableCache
 from ..core.state.entry import Entry
+from ..core.state.net import Event
 from .conditions import Column, Condition
 from .description import Description
 from .error import Error, Unreachable

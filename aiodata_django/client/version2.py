@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
-from ..core.state.cache import Event
 from ..core.state.copy import Copy
+from ..core.state.net import Event
 from ..core.state.session import (
     SUBPROTOCOL,
     AuthSoon,

@@ -3,7 +3,7 @@
 import asyncio
 
 from aiodata_django.client.dispatch import Dispatcher
-from aiodata_django.core.state.cache import Event
+from aiodata_django.core.state.net import Event
 
 
 def events(*tables):

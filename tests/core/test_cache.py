@@ -8,8 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from aiodata_django.core.state.cache import Cache, Event, Patch, Put, Remove, TableCache, Truncate, UnknownRow
+from aiodata_django.core.state.cache import Cache, Patch, Put, Remove, TableCache, Truncate, UnknownRow
 from aiodata_django.core.state.entry import asdict
+from aiodata_django.core.state.net import Event
 
 COLUMNS = [("kind", "text"), ("id", "int4"), ("note", "text"), ("tags", "jsonb")]
 KEY = ("kind", "id")
@@ -118,7 +119,7 @@ def test_a_transaction_gives_net_changes_grouped_by_action(pets):
         ]
     )
     assert [plain(event) for event in events] == [
-        ("create", [row("Cow", 1, "renamed"), row("Cow", 2)]),
+        ("create", [row("Cow", 2), row("Cow", 1, "renamed")]),
         ("update", [(row("Cat", 1), row("Cat", 1, "again"))]),
     ]
 
@@ -259,3 +260,49 @@ TestCopyAgainstModel.settings = settings(max_examples=60, stateful_step_count=25
 
 def test_an_event_unpacks_into_the_callback_s_arguments():
     assert tuple(Event("create", "pets", ())) == ("create", "pets", ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "events"),
+    [
+        (  # a row made in the transaction ends where another was
+            [
+                Put("pets", row("Cow", 1)),
+                Remove("pets", ("Cat", 1)),
+                Put("pets", row("Cat", 1, "x"), ("Cow", 1)),
+            ],
+            [("update", [(row("Cat", 1), row("Cat", 1, "x"))])],
+        ),
+        (  # a row that was there ends where another was: that one goes first
+            [
+                Put("pets", row("Dog", 1, "x"), ("Dog", 1)),
+                Remove("pets", ("Cat", 1)),
+                Put("pets", row("Cat", 1), ("Dog", 1)),
+            ],
+            [("delete", [row("Cat", 1)]), ("update", [(row("Dog", 1), row("Cat", 1))])],
+        ),
+        (  # moved, deleted, and another made where it was at first
+            [
+                Put("pets", row("Cow", 1), ("Dog", 1)),
+                Remove("pets", ("Cow", 1)),
+                Put("pets", row("Dog", 1, "x")),
+            ],
+            [("update", [(row("Dog", 1), row("Dog", 1, "x"))])],
+        ),
+        (  # two rows change places by way of a third
+            [
+                Put("pets", row("Cow", 9, "was 1"), ("Cat", 1)),
+                Put("pets", row("Cat", 1, "was 2"), ("Cat", 2)),
+                Put("pets", row("Cat", 2, "was 1"), ("Cow", 9)),
+            ],
+            [
+                (
+                    "update",
+                    [(row("Cat", 2), row("Cat", 1, "was 2")), (row("Cat", 1), row("Cat", 2, "was 1"))],
+                )
+            ],
+        ),
+    ],
+)
+def test_what_a_transaction_does_to_keys_is_told_as_it_ends(pets, changes, events):
+    assert [plain(event) for event in Cache([pets]).commit(changes)] == events

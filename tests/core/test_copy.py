@@ -100,6 +100,11 @@ class Server:
                 yield frames.delete("pets", text(list(key_of(old))), ids)
 
 
+def pairs_of(event):
+    both = {"create": lambda item: (None, item), "delete": lambda item: (item, None)}
+    return [both[event.action](item) if event.action in both else item for item in event.entries]
+
+
 def cursor(number):
     return f"epoch:{number}"
 
@@ -130,17 +135,17 @@ class CopyAgainstServer(RuleBasedStateMachine):
         self.copy.subscribed(self.session.subscriptions.values())
         for event in self.session.receive(frame, 0.0):
             assert not isinstance(event, Failed)
-            for told in self.copy.take(event):
-                if told is not None:
-                    self.hear(told)
+            self.hear(self.copy.take(event))
             assert not self.copy.wanted
 
-    def hear(self, event):
-        for item in event.entries:
-            old, new = {"create": (None, item), "delete": (item, None)}.get(event.action) or item
+    def hear(self, events):
+        """Net changes happen at once: all old rows go, then all new ones come."""
+        pairs = [pair for event in events if event is not None for pair in pairs_of(event)]
+        for old, new in pairs:
             assert old != new
             if old is not None:
                 assert asdict(self.heard.pop(self.key(old))) == asdict(old)
+        for _, new in pairs:
             if new is not None:
                 assert self.key(new) not in self.heard
                 self.heard[self.key(new)] = new
@@ -223,9 +228,7 @@ class CopyAgainstServer(RuleBasedStateMachine):
     def change_subscriptions(self, sub):
         if sub in self.session.subscriptions:
             self.session.unsubscribe(sub)
-            for told in self.copy.forget(sub):
-                if told is not None:
-                    self.hear(told)
+            self.hear(self.copy.forget(sub))
         else:
             first = not self.session.subscriptions
             self.session.subscribe(SUBSCRIPTIONS[sub])

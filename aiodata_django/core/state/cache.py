@@ -11,27 +11,18 @@ hearing a change twice, or hearing one that the fill had already seen, is harmle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from msgspec import Raw, Struct, structs
 
 from .entry import Entry, EntryType, RowReader, asdict, is_scalar, is_text, same
 from .keyindex import Key, KeyIndex
+from .net import Action, Event, net
 
-Action = Literal["create", "update", "delete"]
 Source = bytes | Raw | Mapping[str, Any] | Entry
 _STRIDE = 2000  # rows compared between two breaths of the caller
 _DISTINCT_LIMIT = 65536  # a text column with more values than this is not worth interning
-
-
-class Event(NamedTuple):
-    """What a callback is told: entries, or ``(old, new)`` pairs for an update."""
-
-    action: Action
-    table: str
-    entries: tuple[Any, ...]
 
 
 class Put(Struct, frozen=True, gc=False):
@@ -250,112 +241,9 @@ class Cache:
         return self.net([event for change in changes for event in self.apply(change)])
 
     def net(self, events: Sequence[Event]) -> list[Event]:
-        """What a transaction's events come to: each key at most once, in the order the keys first came.
-
-        Neighbours of one action and table share an event.
-        """
-        if len(events) > 1 and not self._distinct(events):
-            folded = _Net(self.tables)
-            folded.extend(events)
-            events = folded.events()
-        return _grouped(events)
-
-    def _distinct(self, events: Iterable[Event]) -> bool:
-        """Whether each key comes but once, as in most transactions: then there is nothing to fold."""
-        seen: dict[str, set[Key]] = {}
-        for action, table, entries in events:
-            keys = seen.setdefault(table, set())
-            key_of = self.tables[table].key_of
-            for item in entries:
-                before = len(keys)
-                if action == "update":
-                    old, new = key_of(item[0]), key_of(item[1])
-                    keys.add(old)
-                    keys.add(new)
-                    expected = 1 if old == new else 2
-                else:
-                    keys.add(key_of(item))
-                    expected = 1
-                if len(keys) - before != expected:
-                    return False
-        return True
-
-
-def _grouped(events: Iterable[Event]) -> list[Event]:
-    """Neighbours of one action and table in one event."""
-    groups: list[tuple[Action, str, list[Any]]] = []
-    for action, table, entries in events:
-        if groups and groups[-1][0] == action and groups[-1][1] == table:
-            groups[-1][2].extend(entries)
-        else:
-            groups.append((action, table, list(entries)))
-    return [Event(action, table, tuple(items)) for action, table, items in groups]
-
-
-@dataclass(slots=True)
-class _Record:
-    table: str
-    old: Entry | None
-    new: Entry | None = None
-
-
-@dataclass(slots=True)
-class _Net:
-    """Events of one transaction, folded: what was there before it, and what is there after."""
-
-    tables: Mapping[str, TableCache]
-    records: list[_Record] = field(default_factory=list)
-    present: dict[tuple[str, Key], _Record] = field(default_factory=dict)
-    gone: dict[tuple[str, Key], _Record] = field(default_factory=dict)
-
-    def extend(self, events: Iterable[Event]) -> None:
-        for action, table, entries in events:
-            for item in entries:
-                if action == "create":
-                    self._created(table, item)
-                elif action == "update":
-                    self._updated(table, *item)
-                else:
-                    self._deleted(table, item)
-
-    def _place(self, table: str, row: Entry) -> tuple[str, Key]:
-        return table, self.tables[table]._index.key(row)
-
-    def _record(self, table: str, old: Entry | None) -> _Record:
-        record = _Record(table, old)
-        self.records.append(record)
-        return record
-
-    def _created(self, table: str, new: Entry) -> None:
-        place = self._place(table, new)
-        record = self.gone.pop(place, None) or self._record(table, None)
-        record.new = new
-        self.present[place] = record
-
-    def _updated(self, table: str, old: Entry, new: Entry) -> None:
-        record = self.present.pop(self._place(table, old), None) or self._record(table, old)
-        record.new = new
-        self.present[self._place(table, new)] = record
-
-    def _deleted(self, table: str, old: Entry) -> None:
-        place = self._place(table, old)
-        record = self.present.pop(place, None) or self._record(table, old)
-        record.new = None
-        if record.old is not None:
-            self.gone[place] = record
-
-    def events(self) -> list[Event]:
-        """What is left of them, one event a key."""
-        outcomes = [(record.table, _outcome(record)) for record in self.records]
-        return [Event(each[0], table, (each[1],)) for table, each in outcomes if each is not None]
-
-
-def _outcome(record: _Record) -> tuple[Action, Any] | None:
-    if record.old is None:
-        return ("create", record.new) if record.new is not None else None
-    if record.new is None:
-        return "delete", record.old
-    return None if same(record.old, record.new) else ("update", (record.old, record.new))
+        """What the events of one transaction come to."""
+        tables = self.tables
+        return net(events, lambda table, row: tables[table].key_of(row))
 
 
 class _Interned:

@@ -17,10 +17,11 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from .cache import Cache, Event, Patch, Put, Remove, TableCache, Truncate
+from .cache import Cache, Patch, Put, Remove, TableCache, Truncate
 from .cache import Change as CacheChange
 from .entry import Entry, EntryType, typname_of
 from .keyindex import Key
+from .net import Event
 from .session import (
     Change,
     Committed,
