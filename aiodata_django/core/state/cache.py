@@ -242,8 +242,7 @@ class Cache:
 
     def net(self, events: Sequence[Event]) -> list[Event]:
         """What the events of one transaction come to."""
-        tables = self.tables
-        return net(events, lambda table, row: tables[table].key_of(row))
+        return net(events, {name: table.key_of for name, table in self.tables.items()})
 
 
 class _Interned:

@@ -221,8 +221,8 @@ class EntryType:
         self.make = _make(self._annotations)
         hooks: Any = {"dec_hook": _decoded, "float_hook": Decimal}
         self._hooks = hooks
-        self._row = msgspec.json.Decoder(self.make, **hooks)
-        self._rows = msgspec.json.Decoder(list[self.make], **hooks)  # type: ignore[name-defined]
+        self._row: Callable[[bytes | msgspec.Raw], Entry] = msgspec.json.Decoder(self.make, **hooks).decode
+        self._rows: Callable[[bytes], list[Entry]] = self.decoder(lambda made: list[made])  # type: ignore[valid-type]
 
     def decoder(self, shape: Callable[[type[Entry]], Any]) -> Callable[[str | bytes], Any]:
         """A decoder of messages that hold entries: ``shape`` makes their type from the entries' class."""
@@ -232,7 +232,7 @@ class EntryType:
         """An entry from a JSON object, its text, or another entry. Raises ValueError for what is not JSON."""
         if isinstance(source, (msgspec.Raw, bytes)):
             try:
-                return cast("Entry", self._row.decode(source))
+                return self._row(source)
             except msgspec.ValidationError:
                 return self._loosely(_LOOSE_ROW.decode(source))
         if isinstance(source, Entry):
@@ -242,7 +242,7 @@ class EntryType:
     def rows(self, text: bytes) -> list[Entry]:
         """Entries from a JSON array of objects. Raises ValueError for what is not JSON."""
         try:
-            return cast("list[Entry]", self._rows.decode(text))
+            return self._rows(text)
         except msgspec.ValidationError:
             # A column's type has changed under us: take the values as they come.
             return [self._loosely(values) for values in _LOOSE_ROWS.decode(text)]

@@ -5,7 +5,7 @@ What lives here: folding and grouping of events. What does not: how events follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, NamedTuple
@@ -14,7 +14,7 @@ from .entry import Entry, same
 from .keyindex import Key
 
 Action = Literal["create", "update", "delete"]
-KeyOf = Callable[[str, Entry], Key]
+Keys = Mapping[str, Callable[[Entry], Key]]
 
 
 class Event(NamedTuple):
@@ -25,30 +25,32 @@ class Event(NamedTuple):
     entries: tuple[Any, ...]
 
 
-def net(events: Sequence[Event], key_of: KeyOf) -> list[Event]:
-    """The net changes of a transaction, whose events these are; ``key_of`` gives a row's key in a table.
+def net(events: Sequence[Event], keys: Keys) -> list[Event]:
+    """The net changes of a transaction, whose events these are; ``keys`` give rows' keys, by table.
 
     Each key is at most once an old row's and once a new one's; rows that end as they began are left out. In
     the order of each row's last change; neighbours of one action and table share an event.
     """
-    if len(events) > 1 and not _distinct(events, key_of):
-        folding = _Folding(key_of)
+    if len(events) > 1 and not _distinct(events, keys):
+        folding = _Folding(keys)
         for event in events:
             folding.take(event)
         events = folding.events()
     return _grouped(events)
 
 
-def _distinct(events: Iterable[Event], key_of: KeyOf) -> bool:
+def _distinct(events: Iterable[Event], keys: Keys) -> bool:
     """Whether each key comes but once, as in most transactions: then there is nothing to fold."""
-    seen: dict[str, set[Key]] = {}
+    seen: dict[str, set[Key]] = {table: set() for table in keys}
     for action, table, entries in events:
-        keys = seen.setdefault(table, set())
+        known, key_of = seen[table], keys[table]
         for item in entries:
-            touched = {key_of(table, row) for row in item} if action == "update" else {key_of(table, item)}
-            if not keys.isdisjoint(touched):
+            old, new = item if action == "update" else (item, item)
+            before, after = key_of(old), key_of(new)
+            if before in known or after in known:
                 return False
-            keys |= touched
+            known.add(before)
+            known.add(after)
     return True
 
 
@@ -74,8 +76,8 @@ class _Record:
 
 
 class _Folding:
-    def __init__(self, key_of: KeyOf) -> None:
-        self._key_of = key_of
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
         self._records: list[_Record] = []
         self._present: dict[tuple[str, Key], _Record] = {}  # by the key the row has now
         self._gone: dict[tuple[str, Key], _Record] = {}  # by the key the row had at first
@@ -93,10 +95,10 @@ class _Folding:
 
     def _leave(self, table: str, old: Entry) -> _Record:
         """The record of the row that was ``old`` until now."""
-        return self._present.pop((table, self._key_of(table, old)), None) or _Record(table, old)
+        return self._present.pop((table, self._keys[table](old)), None) or _Record(table, old)
 
     def _arrived(self, record: _Record, new: Entry) -> None:
-        place = record.table, self._key_of(record.table, new)
+        place = record.table, self._keys[record.table](new)
         if record.old is None and place in self._gone:
             record.new = None  # a new row where one was before: that one has been updated
             record = self._gone.pop(place)
@@ -108,7 +110,7 @@ class _Folding:
         record.new, record.at = None, next(self._clock)
         if record.old is not None:
             self._records.append(record)
-            self._gone[record.table, self._key_of(record.table, record.old)] = record
+            self._gone[record.table, self._keys[record.table](record.old)] = record
 
     def events(self) -> list[Event]:
         """What is left of them, one event a row."""
