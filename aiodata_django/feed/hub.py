@@ -45,6 +45,14 @@ class Reader(Protocol):
         """There is something to read from ``position`` on, or the epoch or the catalogue changed."""
 
 
+class Gap(Exception):
+    """The log has lost a transaction; from ``start`` on it is whole."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__(f"a transaction before {start:x} is lost")
+        self.start = start
+
+
 class Hub:
     """See the module. ``position``: everything committed up to here is visible, within ``epoch``.
 
@@ -71,6 +79,7 @@ class Hub:
         self._log_epoch = ""
         self._last = 0
         self._gaps = 0
+        self._whole_from = ("", 0)
         self.started = asyncio.Event()
         self._readers: dict[int, set[Reader]] = {}
         self._every: set[Reader] = set()
@@ -80,6 +89,12 @@ class Hub:
         self._passing: list[tuple[int, asyncio.Future[None]]] = []
 
     # Reading ------------------------------------------------------------------------------------------
+
+    @property
+    def start(self) -> int:
+        """The lowest position one can read from without missing anything."""
+        epoch, whole_from = self._whole_from
+        return max(self.log.start, whole_from) if epoch == self.log.epoch else self.log.start
 
     def subscribe(self, reader: Reader, roots: Iterable[int] | None) -> None:
         """Wake ``reader`` for changes of these tables, of all for None. Replaces what it had before."""
@@ -137,10 +152,12 @@ class Hub:
                     await self._begin()
                 end = self.log.end
                 await self._follow(end)
-            except LogTrimmed:
+            except (LogTrimmed, Gap) as gap:
                 logger.warning("the log has a gap: everybody starts over")
                 self._gaps += 1
                 self._log_epoch = ""
+                if isinstance(gap, Gap):
+                    self._whole_from = (self.log.epoch, gap.start)
             except (psycopg.Error, ApiError, OSError) as error:
                 logger.warning("the hub waits: %s", str(error).strip())
                 end = 0
@@ -148,7 +165,7 @@ class Hub:
 
     async def _begin(self) -> None:
         """A new history: nobody's position means anything any more."""
-        epoch, start = self.log.epoch, self.log.start
+        epoch, start = self.log.epoch, self.start
         self.catalogue.forget()
         await self.catalogue.load()
         self._log_epoch, self._last = epoch, start
@@ -158,13 +175,25 @@ class Hub:
         self._wake_all()
 
     async def _follow(self, end: int) -> None:
+        last = self.log.last
         while pending := self.log.after(self.position):
-            if pending[0].previous != self._last:
-                raise LogTrimmed
-            visible = await self._until_visible(pending)
+            visible = await self._until_visible(self._chained(pending))
             await self._notice(visible)
             self._publish(visible, visible[-1].lsn)
+        if self._last < last:
+            raise Gap(last)  # it was the newest that is lost: nothing follows that would tell
         self._publish((), end)
+
+    def _chained(self, pending: Sequence[Transaction]) -> Sequence[Transaction]:
+        """Those that follow one another without a gap, at least one. Raises Gap."""
+        last = self._last
+        for number, transaction in enumerate(pending):
+            if transaction.previous != last:
+                if number == 0:
+                    raise Gap(transaction.previous)
+                return pending[:number]
+            last = transaction.lsn
+        return pending
 
     async def _until_visible(self, pending: Sequence[Transaction]) -> Sequence[Transaction]:
         """The transactions up to the first that is invisible; at least one, waited for if need be."""

@@ -36,6 +36,10 @@ class Log(Protocol):
     def end(self) -> int:
         """Everything committed up to here is in the log."""
 
+    @property
+    def last(self) -> int:
+        """The end of the last transaction written up to ``end``, whether it is here or was lost."""
+
     def reset(self, epoch: str, start: int) -> None:
         """Begin a history at ``start``; the one before is forgotten unless it has the same epoch."""
 
@@ -87,6 +91,11 @@ class RingLog:
     def end(self) -> int:
         """Everything committed up to here is in the log."""
         return self._end
+
+    @property
+    def last(self) -> int:
+        """The end of the last transaction."""
+        return self._last
 
     @property
     def held_bytes(self) -> int:

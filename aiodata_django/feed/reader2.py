@@ -115,7 +115,7 @@ class V2Reader(HubReader):
         try:
             transaction = self.next()
         except LogTrimmed:
-            if self.hub.position < self.hub.log.start:
+            if self.hub.position < self.hub.start:
                 await self.sleep(RETRY_SECONDS)  # so is the hub, which is about to begin anew
             else:
                 await self._begin_again(TRIMMED)
@@ -155,7 +155,7 @@ class V2Reader(HubReader):
             with suppress(TimeoutError):  # a server that has just begun reads again what clients had
                 async with asyncio.timeout(CATCH_UP_SECONDS):
                     await self.hub.passed(cursor.lsn)
-            if self.hub.log.start <= cursor.lsn <= self.hub.position and self.epoch == self.hub.epoch:
+            if self.hub.start <= cursor.lsn <= self.hub.position and self.epoch == self.hub.epoch:
                 self._cursor, self.position = cursor, cursor.lsn
                 self._mark(cursor.stale & self._subs.pieces.keys(), OPAQUE)
                 return True

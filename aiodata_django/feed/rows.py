@@ -121,10 +121,10 @@ class Follower(HubReader):
 
     def _next(self) -> Transaction | None:
         if self.epoch != self.hub.epoch:
-            self.epoch, self.position, self._gap = self.hub.epoch, self.hub.log.start, True
+            self.epoch, self.position, self._gap = self.hub.epoch, self.hub.start, True
             self._snapshot = None
         try:
             return self.next()
         except LogTrimmed:
-            self.position, self._gap = self.hub.log.start, True
+            self.position, self._gap = self.hub.start, True
             return self.next()

@@ -51,16 +51,23 @@ class Feed:
     """The change feed of one server process, on one event loop.
 
     ``conninfo`` needs REPLICATION; ``pool`` runs what is asked under roles; ``schema`` answers the current
-    schema, whose exposed schemas are followed. Nothing here raises because replication is not possible: see
-    :attr:`problem`.
+    schema, whose exposed schemas are followed; ``make_log`` makes the log. Nothing here raises because
+    replication is not possible: see :attr:`problem`.
     """
 
     def __init__(
-        self, *, conninfo: str, pool: Pool, schema: Callable[[], Schema], settings: Settings
+        self,
+        *,
+        conninfo: str,
+        pool: Pool,
+        schema: Callable[[], Schema],
+        settings: Settings,
+        make_log: Callable[..., RingLog] = RingLog,
     ) -> None:
         self._conninfo = conninfo
         self._settings = settings
         self._schema = schema
+        self._make_log = make_log
         self._slot = settings.feed_slot or DEFAULT_SLOT
         self.control = Control(conninfo)
         search_path = ", ".join(
@@ -83,7 +90,7 @@ class Feed:
     async def start(self) -> None:
         """Begin to follow the database, in the background: returns at once."""
         loop = asyncio.get_running_loop()
-        self.log = RingLog(clock=loop.time, max_bytes=self._settings.feed_ring_bytes)
+        self.log = self._make_log(clock=loop.time, max_bytes=self._settings.feed_ring_bytes)
         self.capture = Capture(self._open_stream, self.log)
         self.hub = Hub(self.log, self.control, self.catalogue, self.gate, lambda: self.capture.idle_since)
         self._spawn(self.capture.run(self._prepare))

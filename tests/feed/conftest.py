@@ -15,6 +15,7 @@ from aiodata_django.conf import Settings
 from aiodata_django.core.identity import Identity
 from aiodata_django.core.schema import Schema
 from aiodata_django.db.pool import Pool
+from aiodata_django.feed.log import RingLog
 from aiodata_django.feed.service import Feed
 
 
@@ -72,13 +73,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(uri: str, login: str | None = None, **settings: Any) -> AsyncIterator[Stage]:
+async def staged(
+    uri: str, login: str | None = None, make_log: Callable[..., RingLog] = RingLog, **settings: Any
+) -> AsyncIterator[Stage]:
     """A feed of schema ``api`` in the database, running as ``login`` (a URI) or as its superuser."""
     async with AsyncExitStack() as stack:
         writer = await stack.enter_async_context(await psycopg.AsyncConnection.connect(uri, autocommit=True))
         pool = await stack.enter_async_context(Pool(login or uri, size=4))
         made = Settings(db_uri=login or uri, db_schemas=("api",), **settings)
-        feed = Feed(conninfo=login or uri, pool=pool, schema=lambda: Schema(("api",), {}), settings=made)
+        schema = Schema(("api",), {})
+        feed = Feed(conninfo=login or uri, pool=pool, schema=lambda: schema, settings=made, make_log=make_log)
         await feed.start()
         stack.push_async_callback(feed.stop)
         yield Stage(uri, feed, writer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -132,7 +133,12 @@ def site(make_module_database, as_user) -> Iterator[LiveServer]:
     live.admin_uri = admin_uri
     with ExitStack() as stack:
         stack.callback(live.close)
-        yield live.start()
+        live.start()
+        deadline = time.monotonic() + 20
+        while requests.get(live.url + "/internal/feed", timeout=10).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield live
 
 
 def test_status_tells_the_database_and_the_running_server(site) -> None:
