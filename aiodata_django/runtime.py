@@ -32,7 +32,7 @@ from .db.catalog import load_schema
 from .db.configuration import DatabaseConfiguration, load_configuration
 from .db.pool import Pool
 from .db.watch import Watch
-from .feed.service import Feed
+from .feed.service import Feed, FeedUnavailable
 from .jwks import keep_keys
 from .observe import LEVELS, Notice, SchemaLoaded, Trouble, Volume, observe
 from .pipeline import Pipeline
@@ -48,6 +48,10 @@ from .servers import (
 
 LONGEST_WAIT = 32.0
 """Seconds between two tries to reach the database, at most."""
+
+FIRST_EVENTS = 5.0
+"""Seconds to wait for the feed before anything is served, so that the first write is heard too. It may take
+longer: a replication slot waits for the write transactions that are open when it is made."""
 
 # Cannot change under a running pool.
 _FIXED = ("db_uri", "db_pool", "db_pool_acquisition_timeout", "db_pool_max_lifetime", "db_pool_max_idletime")
@@ -152,6 +156,8 @@ class Runtime:
             conninfo=self.settings.db_uri, pool=self.pool, schema=self.schema, settings=self.settings
         )
         await self.feed.start()
+        with suppress(FeedUnavailable):  # told by the feed itself, and by the system checks
+            await self.feed.ready(FIRST_EVENTS)
         consumer = StateConsumer.as_asgi(
             feed=self.feed, authenticator=lambda: self.authenticator, settings=lambda: self.settings
         )
