@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from ..core.errors import ApiError
@@ -29,6 +30,7 @@ from .encoding import Encoded, Layout, commit_time, encode
 from .hub import Hub
 from .line import Line
 from .log import LogTrimmed
+from .need import Needs
 from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed, HubReader, Outlet
 from .snapshot import Section, read_snapshot, tail
 from .subscriptions import Subscriptions
@@ -76,6 +78,7 @@ class V2Reader(HubReader):
         self._group = 0
         self._warned = False
         self._caught_up = False
+        self._needs = Needs(hub)
 
     @property
     def state(self) -> str:
@@ -125,6 +128,8 @@ class V2Reader(HubReader):
         elif transaction is not None:
             self._caught_up = False
             await self._transaction(self.hub.digest(transaction))
+        elif self._needs:
+            await self._satisfy()
         else:
             await self._idle()
 
@@ -202,8 +207,7 @@ class V2Reader(HubReader):
                 case Unsub():
                     await self._drop(request.id)
                 case Need():
-                    names = ((piece, self._subs.name(piece[1])) for piece in self._subs.pieces)
-                    self._mark([piece for piece, name in names if name == request.table], OPAQUE)
+                    self._mark(self._needs.add(request, self._subs), OPAQUE)
                 case Auth():
                     await self._renew(request.token)
 
@@ -421,6 +425,18 @@ class V2Reader(HubReader):
             if piece not in self._subs.paused:
                 await self._pause(piece, error)
         return ()
+
+    async def _satisfy(self) -> None:
+        """Tell a row that the client has only a part of, as a transaction of its own."""
+        self.asleep = False  # the position stands still meanwhile
+        answer = await self._needs.answer(self._subs, self._stale.keys() | self._subs.paused, self.position)
+        self._mark(answer.lost, OPAQUE)
+        if answer.changes:
+            start, place = self._at or "", max(self._cursor.lsn, self.position)
+            self._cursor = self._placed(self._cursor.moved(place))
+            self._at = str(self._cursor)
+            now = datetime.now(UTC).isoformat()
+            await self.line.send(frames.txn(start, self._at, 0, now, answer.changes, more=False), self._at)
 
     # Nothing to do ------------------------------------------------------------------------------------
 

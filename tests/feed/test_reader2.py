@@ -392,6 +392,61 @@ async def test_unchanged_toast_is_neither_lost_nor_invented(stage) -> None:
     await equal(copy, here, "pets")
 
 
+async def test_a_row_of_which_only_a_part_came_is_told_whole(stage) -> None:
+    here = await stage(
+        SCHEMA + "create table api.odd (a numeric, b text, c text, primary key (b, a));"
+        "grant select on api.odd to auth;"
+    )
+    await here.write(
+        "insert into api.pets values (1, 'Dog', 'Aqui', 'me'), (2, 'Cat', 'Mu', 'you')",
+        """insert into api.odd values (12345678901234567890.10, 'x"y', 'z')""",
+        "insert into api.notes values (1, 'you', 'b')",
+    )
+    dogs = Subscription(2, "pets", "type=eq.Dog&select=name")
+    copy = Copy(
+        here.feed, "auth", Subscription(1, "pets"), dogs, Subscription(3, "odd"), Subscription(4, "notes")
+    )
+    await (await copy.connect()).live()
+    before = dict(copy.rows)
+    for _ in range(3):  # a client that has lost its rows, while others write
+        for rows in copy.rows.values():
+            rows.clear()
+        copy.say(
+            copy.session.need("pets", b"[1]"),
+            copy.session.need("pets", b"[2]"),
+            copy.session.need("odd", b'[12345678901234567890.10,"x\\"y"]'),
+            copy.session.need("notes", b"[1]"),
+            copy.session.need("nothing", b"[1]"),
+        )
+        await here.write("update api.toys set price = 1", "update api.pets set owner = owner || '!'")
+        await copy.synced()
+        await copy.until(lambda: len(copy.rows[3, "odd"]) == 1)
+        await copy.synced()
+        whole = await here.value("select json_agg(row_to_json(p)::text order by id) from api.pets p")
+        assert [row for _, row in sorted(copy.rows[1, "pets"].items())] == whole
+        await equal(copy, here, "odd")
+        assert copy.rows[2, "pets"] == {(1,): '{"id":1,"name":"Aqui"}'}
+        assert copy.table("notes") == {}
+    assert set(copy.resyncs) <= {"opaque"}
+    assert before.keys() == copy.rows.keys()
+
+
+async def test_a_row_is_read_alone_where_nobody_writes(stage) -> None:
+    here = await stage(SCHEMA)
+    await here.write("insert into api.pets values (1, 'Dog', 'Aqui', 'me')")
+    copy = await (await Copy(here.feed, "auth", Subscription(1, "pets")).connect()).live()
+    copy.rows[1, "pets"].clear()
+    copy.say(copy.session.need("pets", b"[1]"), copy.session.need("pets", b"[2]"))
+    await copy.until(lambda: len(copy.commits) == 2)
+    await equal(copy, here, "pets")
+    assert copy.resyncs == []
+    copy.say(copy.session.need("pets", b'["nonsense"]'))  # what cannot be read alone is read whole
+    await copy.until(lambda: copy.resyncs == ["opaque"])
+    copy.say(copy.session.need("pets", b"[1,2]"))
+    await copy.until(lambda: copy.resyncs == ["opaque"] * 2)
+    await copy.synced()
+
+
 async def test_partitions_speak_with_their_roots_name_and_come_and_go(stage) -> None:
     here = await stage(
         SCHEMA

@@ -188,22 +188,39 @@ def judging_sql(table: PublishedTable, audience: Audience, missing: Sequence[str
     ).encode()
 
 
-def snapshot_sql(pieces: Sequence[tuple[PublishedTable, Audience]]) -> tuple[bytes, list[bytes | None]]:
+def snapshot_sql(
+    pieces: Sequence[tuple[PublishedTable, Audience]], key: bytes | None = None
+) -> tuple[bytes, list[bytes | None]]:
     """One statement that reads all pieces in one snapshot: rows of (number of the piece, row as JSON).
 
-    Row security is PostgreSQL's own here: to be run under the viewer's role. Answers its parameters too.
+    ``key``, a JSON object, narrows them to one row. Row security is PostgreSQL's own here: to be run under
+    the viewer's role. Answers its parameters too.
     """
     params: list[bytes | None] = []
     selects = []
     for number, (table, audience) in enumerate(pieces):
         name = quote_ident(table.name)
         columns = ", ".join(f"{name}.{quote_ident(column)}" for column in audience.columns)
-        where = ""
+        conditions = []
         if audience.filter is not None:
-            where = f" where {audience.filter.numbered(len(params) + 1)}"
+            conditions.append(f"({audience.filter.numbered(len(params) + 1)})")
             params += audience.filter.params
+        if key is not None:
+            params.append(key)
+            conditions += _key_conditions(table, len(params))
+        where = f" where {' and '.join(conditions)}" if conditions else ""
         selects.append(
             f"select {number}, (select pg_catalog.row_to_json(r) from (select {columns}) r)::text"  # noqa: S608
             f" from {table.qualified.sql} as {name}{where}"
         )
     return " union all ".join(selects).encode(), params
+
+
+def _key_conditions(table: PublishedTable, number: int) -> list[str]:
+    """That the key is the one in the JSON object ``$number``, whose values are read as the columns' types."""
+    record = f"pg_catalog.json_populate_record(null::{table.qualified.sql}, ${number}::json) as aiodata_key"
+    name = quote_ident(table.name)
+    return [
+        f"{name}.{column} = (select aiodata_key.{column} from {record})"  # noqa: S608
+        for column in map(quote_ident, table.key)
+    ]

@@ -7,7 +7,6 @@ does not: what is sent (``feed``).
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 import msgspec
 
@@ -86,7 +85,7 @@ class Need(msgspec.Struct, tag="need", tag_field="op"):
     """A row of which only a part was sent, and which the client does not have."""
 
     table: str
-    key: list[Any]
+    key: list[msgspec.Raw]
 
 
 ClientFrame = Hello | AddSub | Unsub | Ack | Auth | Sync | Ping | Need
