@@ -516,6 +516,22 @@ async def test_generated_columns_decide_in_policies_and_filters(stage) -> None:
     assert copy.resyncs == []
 
 
+@pytest.mark.parametrize("policy", ["tableoid = 'api.odd'::regclass", "ctid is not null"])
+async def test_policies_that_cannot_be_put_to_images_are_asked_of_the_table(stage, policy) -> None:
+    here = await stage(
+        SCHEMA + "create table api.odd (id int primary key, what text);"
+        "alter table api.odd replica identity full, enable row level security;"
+        f"create policy odd on api.odd using ({policy}); grant select on api.odd to auth;"
+        "insert into api.odd values (1, 'a');"
+    )
+    copy = await (await Copy(here.feed, "auth", Subscription(1, "odd")).connect()).live()
+    await here.write("update api.odd set what = 'b'", "insert into api.odd values (2, 'c')")
+    expected = {(1,): '{"id":1,"what":"b"}', (2,): '{"id":2,"what":"c"}'}
+    await copy.until(lambda: copy.table("odd") == expected)
+    assert copy.failures == []
+    assert set(copy.resyncs) == {"opaque"}
+
+
 async def test_joins_under_load_are_all_right(stage) -> None:
     """Copies joined at random moments between commits of four writers are what the table is in the end."""
     here = await stage(SCHEMA)

@@ -165,6 +165,20 @@ def judging_sql(table: PublishedTable, audience: Audience, missing: Sequence[str
     condition = audience.policy if audience.policy is not None else "true"
     if audience.filter is not None:
         condition = f"({condition}) and ({audience.filter.numbered(2)})"
+    name, source = quote_ident(table.name), _source(table, missing)
+    # Names from the catalogue, quoted; condition and expressions as PostgreSQL itself prints them.
+    columns = ", ".join(f"{name}.{quote_ident(column)}" for column in audience.columns)
+    return (
+        f"select coalesce({condition}, false), "  # noqa: S608
+        f"(select pg_catalog.row_to_json(r) from (select {columns}) r)::text "
+        "from pg_catalog.json_array_elements($1::json)"
+        " with ordinality as aiodata_x (aiodata_image, aiodata_place), "
+        f"lateral {source} order by aiodata_x.aiodata_place"
+    ).encode()
+
+
+def _source(table: PublishedTable, missing: Sequence[str]) -> str:
+    """The rows in ``aiodata_x.aiodata_image`` as an item of FROM, under the table's name."""
     name = quote_ident(table.name)
     populate = f"pg_catalog.json_populate_record(null::{table.qualified.sql}, aiodata_x.aiodata_image)"
     if missing:
@@ -174,17 +188,20 @@ def judging_sql(table: PublishedTable, audience: Audience, missing: Sequence[str
             else quote_ident(column.name)
             for column in table.columns
         )
-        source = f"(select {listed} from {populate} as {name}) as {name}"  # noqa: S608
-    else:
-        source = f"{populate} as {name}"
-    # Names from the catalogue, quoted; condition and expressions as PostgreSQL itself prints them.
-    columns = ", ".join(f"{name}.{quote_ident(column)}" for column in audience.columns)
+        return f"(select {listed} from {populate} as {name}) as {name}"  # noqa: S608
+    return f"{populate} as {name}"
+
+
+def self_test_sql(table: PublishedTable, audience: Audience, missing: Sequence[str] = ()) -> bytes:
+    """Whether images of rows the viewer can see, up to 100 of them, pass the policies as the rows do.
+
+    To be run under the role, with row security.
+    """
+    name = quote_ident(table.name)
     return (
-        f"select coalesce({condition}, false), "  # noqa: S608
-        f"(select pg_catalog.row_to_json(r) from (select {columns}) r)::text "
-        "from pg_catalog.json_array_elements($1::json)"
-        " with ordinality as aiodata_x (aiodata_image, aiodata_place), "
-        f"lateral {source} order by aiodata_x.aiodata_place"
+        f"select coalesce(bool_and(coalesce({audience.policy}, false)), true) from "  # noqa: S608
+        f"(select pg_catalog.row_to_json({name}) as aiodata_image from {table.qualified.sql} as {name}"
+        f" limit 100) as aiodata_x, lateral {_source(table, missing)}"
     ).encode()
 
 
