@@ -88,7 +88,6 @@ class Settings:
     state_ping_interval: float = 30.0
     state_queue_bytes: int = 4 * 1024 * 1024
     state_max_sockets: int = 10_000
-    state_allowed_origins: tuple[str, ...] = ()  # asked for only where a cookie says who is there
 
     # Found in the database, not configured: what ALTER ROLE … SET gave the roles that may be become.
     roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)

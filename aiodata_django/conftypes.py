@@ -327,5 +327,4 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "state_ping_interval": seconds,
     "state_queue_bytes": integer(1024),
     "state_max_sockets": integer(1),
-    "state_allowed_origins": words,
 }
