@@ -34,6 +34,7 @@ from .need import Needs
 from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed, Outlet
 from .standing import (
     ADDED,
+    BEHIND,
     EPOCH,
     JOIN,
     OPAQUE,
@@ -321,8 +322,8 @@ class V2Reader(Standing):
         if len(layouts) > 1:
             return [b for layout in layouts for b in await self._encoded(digest, number, (layout,))]
         pieces = [piece for piece, a in self._subs.pieces.items() if a == layouts[0].audience]
-        if error.passing:
-            self._mark(pieces, OPAQUE)  # the database is away: they are read anew when it is back
+        if error.passing or error.code in BEHIND:
+            self._mark(pieces, OPAQUE)  # the database is away, or ahead of us: they are read anew
             return ()
         for piece in pieces:
             if piece not in self._subs.paused:

@@ -28,6 +28,9 @@ JOIN, ADDED = "join", "added"
 SCHEMA, ROLE, POLICY = "schema", "role", "policy"
 TRIMMED, EPOCH, OPAQUE, SIZE = "trimmed", "epoch", "opaque", "size"
 
+BEHIND = frozenset(("42703", "42P01"))
+"""What PostgreSQL says of a column or table that went before we heard of it: the rows are read anew."""
+
 
 class Standing(HubReader):
     """A reader with a copy to keep right. ``resynced`` is told the cause of each snapshot."""
