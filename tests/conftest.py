@@ -57,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--update-golden", action="store_true", help="write what is rendered to the golden files"
     )
     group = parser.getgroup("soak")
-    group.addoption("--soak-seconds", type=float, default=60.0, help="how long the soak runs")
+    group.addoption("--soak-seconds", type=float, help="how long the soak runs, with every act")
     group.addoption("--soak-seed", type=int, default=None, help="its seed (default: another each time)")
     group.addoption("--soak-mutations", action="store_true", help="prove the soak: break the server each way")
 
