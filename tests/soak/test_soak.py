@@ -1,7 +1,7 @@
 """The soak in the suite: half a minute of one seed; ``--soak-seconds`` makes it any length, with every act.
 
-Columns are not altered in the suite: under that act a subscription was once seen to stay behind (42703, one run
-in four), and whether its mending is the whole of it only longer runs will tell.
+Columns are not altered in the suite: under that act a subscription was once seen to stay behind (42703, one
+run in four), and whether its mending is the whole of it only longer runs will tell.
 """
 
 from __future__ import annotations
