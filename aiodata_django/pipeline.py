@@ -17,7 +17,7 @@ from .core.identity import Identity
 from .core.query import cors, openapi, response
 from .core.query.describe import description, readable_columns
 from .core.query.outline import Outline, outline
-from .core.query.prepared import PlanCache, Prepared
+from .core.query.prepared import CHUNK, PlanCache, Prepared
 from .core.query.refusal import refuse
 from .core.query.request import Action, Dialect, HttpRequest
 from .core.query.response import Context, Outcome, Response
@@ -131,7 +131,7 @@ class Pipeline:
     async def _stream(
         self, context: Context, looked: Outline, prepared: Prepared, identity: Identity
     ) -> Response:
-        """Rows as they come; those that fit one chunk are answered as a whole."""
+        """Rows as they come; those that can be gathered first are answered as a whole."""
         stream = await self._pool.stream(prepared.row_batch(looked, context.request, identity))
         if stream.complete:
             return response.respond(prepared.plan, response.decode_rows(stream.first), context)
@@ -222,7 +222,8 @@ async def _body(stream: Stream) -> AsyncIterator[bytes]:
 
 
 async def _chunks(stream: Stream) -> AsyncIterator[Sequence[Row]]:
-    yield stream.first
+    for start in range(0, len(stream.first), CHUNK):
+        yield stream.first[start : start + CHUNK]
     async for rows in stream:
         yield rows
 

@@ -157,7 +157,7 @@ class Pool:
         return result
 
     async def stream(self, batch: Batch) -> Stream:
-        """Run a batch that only reads; return when the last statement's first ``batch.chunk`` rows are there.
+        """Run a batch that only reads; return when the last statement's first chunk of rows is there.
 
         Errors up to then are raised here. A result that fits one chunk is as cheap as with ``run``. Of
         longer ones ``stream_size`` are served at a time; the others wait for ``acquisition_timeout`` at
@@ -321,7 +321,7 @@ class Pool:
 
     async def _start_stream(self, batch: Batch) -> tuple[Stream, Job]:
         loop = self._running_loop()
-        stream = Stream(batch.chunk or CHUNK, self._patience, loop)
+        stream = Stream(batch.chunk or CHUNK, self._patience, loop, gather=batch.gather)
         job = Job(batch, loop.create_future(), stream)
         self._submit(job)
         try:

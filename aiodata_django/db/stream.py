@@ -18,6 +18,9 @@ from aiodata_django.core.errors import ApiError
 from aiodata_django.core.query.statement import Row, Rows
 from aiodata_django.db.failures import reader_stalled
 
+ROW_OVERHEAD = 100
+"""Bytes that Python takes for a row of one text, beside the text: objects and a place in a list."""
+
 
 class Source(Protocol):
     """The connection below a stream."""
@@ -36,9 +39,13 @@ class Stream:
     first chunk; ``complete`` says that ``first`` is all there is and that the transaction has been
     committed. Otherwise it commits behind the last chunk: iterating to the end tells. Read or ``aclose``
     it: ``async with`` does.
+
+    A chunk is full at ``chunk`` rows; with ``gather``, the first one when its rows take that many bytes.
     """
 
-    def __init__(self, chunk: int, patience: float, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, chunk: int, patience: float, loop: asyncio.AbstractEventLoop, *, gather: int = 0
+    ) -> None:
         self.results: Sequence[Rows] = ()
         self.columns: tuple[bytes, ...] = ()
         self.first: Sequence[Row] = ()
@@ -47,6 +54,7 @@ class Stream:
         self.source: Source | None = None
         self._patience = patience
         self._loop = loop
+        self._gather = gather
         self._rows: list[Row] = []
         self._reader: asyncio.Future[None] | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -90,6 +98,9 @@ class Stream:
     def feed(self, rows: Sequence[Row]) -> bool:
         """Take rows off the wire; True when the chunk is full and the wire must wait for the reader."""
         self._rows.extend(rows)
+        if self._gather > 0:
+            self._gather -= _memory(rows)
+            return self._gather <= 0
         return len(self._rows) >= self.chunk
 
     def begin(self, results: Sequence[Rows], *, complete: bool) -> None:
@@ -157,3 +168,8 @@ class Stream:
         self.end(reader_stalled())
         if source is not None:
             source.condemn()
+
+
+def _memory(rows: Sequence[Row]) -> int:
+    """About how many bytes rows of one column take; joining is faster than adding up."""
+    return len(rows) * ROW_OVERHEAD + len(b"".join([row[0] or b"" for row in rows]))

@@ -110,6 +110,7 @@ create view recent_films as select id, title, year, director_id from films where
 create view film_makers as select id as maker_id, name as maker from directors;
 create materialized view decades as
     select year / 10 * 10 as decade, count(*)::int as films from films group by 1;
+create view numbers as select n from generate_series(1, 100000) n;
 
 -- ------------------------------------------------------------------ composite types and representations
 

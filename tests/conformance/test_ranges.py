@@ -192,3 +192,22 @@ def test_max_rows_does_not_limit_what_was_written(short: Api):
         prefer="return=representation, tx=rollback",
     )
     assert [row["id"] for row in answer.json] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [("?n=lte.10000", "0-9999/*"), ("?limit=501", "0-500/*"), ("?offset=99000", "99000-99999/*")],
+)
+def test_as_many_rows_as_can_be_gathered_are_told_of(api: Api, query: str, shown: str):
+    answer = api.get(f"/numbers{query}")
+    assert (answer.status, answer.headers["content-range"]) == (200, shown)
+    assert int(answer.headers["content-length"]) == len(answer.body)
+    first, last = (int(end) for end in shown.removesuffix("/*").split("-"))
+    assert [row["n"] for row in answer.json] == list(range(first + 1, last + 2))
+
+
+def test_rows_beyond_are_sent_as_they_come(api: Api):
+    answer = api.get("/numbers")
+    assert (answer.status, answer.headers["content-range"]) == (200, "*/*")
+    assert "content-length" not in answer.headers
+    assert [row["n"] for row in answer.json] == list(range(1, 100001))

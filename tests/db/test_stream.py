@@ -55,6 +55,18 @@ async def test_a_longer_result_comes_in_chunks(uri: str, make_pool, size: int) -
     assert [row[0] for chunk in chunks for row in chunk] == [b"%d" % n for n in range(1, size + 1)]
 
 
+@pytest.mark.parametrize(("size", "complete"), [(5, True), (80, True), (1000, False)])
+async def test_the_first_chunk_gathers_what_its_bytes_allow(uri: str, make_pool, size: int, complete) -> None:
+    pool = await make_pool(uri, size=1)
+    sql = "select repeat('x', 100) from generate_series(1, $1::int)"
+    stream = await pool.stream(batch(sql, str(size), chunk=5, gather=20_000))
+    assert stream.complete is complete
+    assert len(stream.first) == (size if complete else 100)
+    chunks = [chunk async for chunk in stream]
+    assert {len(chunk) for chunk in chunks} <= {5, 0}
+    assert len(stream.first) + sum(len(chunk) for chunk in chunks) == size
+
+
 async def test_a_single_statement_streams_too(uri: str, make_pool) -> None:
     pool = await make_pool(uri)
     one = Batch([Query(b"select generate_series(1, 20)")], scope="", chunk=5)

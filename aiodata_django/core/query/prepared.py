@@ -26,7 +26,15 @@ LARGEST_PAGE = 500
 """Rows that PostgreSQL may gather into one value; more are sent as they come."""
 
 CHUNK = 500
-"""Rows that are read before some are sent."""
+"""Rows that are read before some are sent, once sending has begun."""
+
+GATHERED = 5 << 18
+"""Bytes of memory that rows may take before the first are sent: what ends below is answered whole.
+
+Only when all rows are there can the headers tell how many they are, and PostgREST always tells. Ten thousand
+small rows, or 1 MiB of larger ones, are read within the 15 ms that a client shall wait for the first byte at
+most, and many readers can hold as much at a time.
+"""
 
 _ISOLATION = "default_transaction_isolation"
 
@@ -63,7 +71,14 @@ class Prepared:
         """The transaction of a read whose rows are sent as they come."""
         assert self.rows is not None
         queries = [self.settings.bind(request, identity), *self.before, self.rows.bind(outline.values)]
-        return Batch(queries, scope=identity.role, begin=self.begin, rollback=self.rollback, chunk=CHUNK)
+        return Batch(
+            queries,
+            scope=identity.role,
+            begin=self.begin,
+            rollback=self.rollback,
+            chunk=CHUNK,
+            gather=GATHERED,
+        )
 
     def batch(self, outline: Outline, request: HttpRequest, identity: Identity) -> Batch:
         """The transaction of one request."""

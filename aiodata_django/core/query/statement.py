@@ -93,7 +93,8 @@ class Batch:
     ``verdict`` is asked with the results before the commit; False rolls back (this costs a second round trip,
     so only requests whose answer may refuse the write carry one).
     ``report_lsn`` asks for ``pg_current_wal_insert_lsn()`` after the commit, in the same round trip.
-    ``chunk`` > 0 lets the rows of the last statement arrive in chunks of that many rows.
+    ``chunk`` > 0 lets the rows of the last statement arrive in chunks of that many rows; ``gather`` > 0 lets
+    the first of these be larger, until its rows take that many bytes of memory.
     """
 
     queries: Sequence[Query]
@@ -103,6 +104,7 @@ class Batch:
     verdict: Callable[[Sequence[Rows]], bool] | None = None
     report_lsn: bool = False
     chunk: int = 0
+    gather: int = 0
 
 
 @dataclass(slots=True)
