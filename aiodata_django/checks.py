@@ -7,6 +7,7 @@ models (``registry.tables_checks``).
 aiodata.E010     the settings cannot be used
 aiodata.W011     a setting is ignored or deprecated
 aiodata.W012     neither an anonymous role nor a secret: every request is refused
+aiodata.W102     (database) the schema file is not what the database holds now
 aiodata.W120     (deploy) jwt-secret is shorter than 32 bytes
 aiodata.W121     (deploy) tokens are verified with a key set fetched over plain HTTP
 aiodata.E130     (database) the database cannot be reached
@@ -22,6 +23,8 @@ Those of the database run with ``manage.py check --database default`` and with `
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import psycopg
@@ -29,6 +32,9 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 
 from .conf import ConfigurationError, Settings, current
+from .core.schemafile import SchemaChange, SchemaFileError, diff
+from .core.schemafile import load as read_schema
+from .db.catalog import load_schema_sync
 from .registry import tables_checks
 
 _STATE = """
@@ -90,7 +96,7 @@ def check_database(databases: Sequence[str] | None = None, **_: Any) -> Sequence
     except psycopg.Error as error:
         hint = "Start PostgreSQL, or correct db-uri."
         return [Error(f"The database cannot be reached: {error}", hint=hint, id="aiodata.E130")]
-    return [] if row is None else list(_database_checks(settings, *row))
+    return [*(_database_checks(settings, *row) if row else ()), *_schema_file_checks(settings)]
 
 
 def _database_checks(
@@ -118,6 +124,32 @@ def _database_checks(
         hint = f'Run as superuser: ALTER ROLE "{login}" REPLICATION'
         message = f'No change events: the role "{login}" has no REPLICATION right.'
         yield CheckWarning(message, hint=hint, id="aiodata.W134")
+
+
+def _schema_file_checks(settings: Settings) -> Iterator[CheckMessage]:
+    """Whether the models are still the database's. A file that is missing or broken is told elsewhere."""
+    if settings.schema_file is None:
+        return
+    try:
+        known = read_schema(Path(settings.schema_file).read_text(encoding="utf-8"))
+        present = load_schema_sync(
+            settings.db_uri, schemas=settings.db_schemas, extra_search_path=settings.db_extra_search_path
+        )
+    except (OSError, SchemaFileError, UnicodeDecodeError, psycopg.Error):
+        return
+    if changes := diff(known, present):
+        message = (
+            f"The schema file {settings.schema_file} is not what the database holds now: {_told(changes)}."
+        )
+        yield CheckWarning(message, hint="Run: manage.py aiodata_sync", id="aiodata.W102")
+
+
+def _told(changes: Sequence[SchemaChange]) -> str:
+    """The first few."""
+    rest = len(changes) - 3
+    return "; ".join(shorten(str(change), 100) for change in changes[:3]) + (
+        f"; and {rest} more" if rest > 0 else ""
+    )
 
 
 def register_all() -> None:

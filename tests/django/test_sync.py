@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from aiodata_django import registry
+from aiodata_django.checks import check_database
 from aiodata_django.core.schemafile import load
 
 pytestmark = pytest.mark.django_db(databases=["default", "aiodata"], transaction=True)
@@ -59,6 +60,28 @@ def test_check_tells_an_old_file_from_a_new_one_and_writes_nothing(uri, file):
             with pytest.raises(CommandError, match=r"Run: manage\.py aiodata_sync"):
                 sync("--check")
             assert file.read_text() == before
+        finally:
+            connection.execute("drop table api.toys")
+
+
+def test_the_database_check_tells_an_old_file_and_no_other(uri, file):
+    def old() -> list[str]:
+        return [f"{m.msg} {m.hint}" for m in check_database(databases=["aiodata"]) if m.id == "aiodata.W102"]
+
+    assert old() == []  # no file: the check without queries tells
+    file.write_text("broken")
+    assert old() == []  # as it does here
+    sync()
+    assert old() == []
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute("create table api.toys (id int)")
+        try:
+            [said] = old()
+            assert "relation api.toys added" in said
+            assert said.endswith("Run: manage.py aiodata_sync")
+            assert check_database(databases=None) == []
+            sync()
+            assert old() == []
         finally:
             connection.execute("drop table api.toys")
 
