@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from .feed.metrics import CONTENT_TYPE, prometheus
 from .feed.status import FeedStatus
 from .runtime import started_runtime
 
@@ -27,6 +28,4 @@ async def feed_status(request: HttpRequest) -> JsonResponse:
 
 async def feed_metrics(request: HttpRequest) -> HttpResponse:
     """The feed's figures for Prometheus."""
-    status = _status()
-    text = "" if status is None else status.prometheus()
-    return HttpResponse(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+    return HttpResponse(prometheus(_status()), content_type=CONTENT_TYPE)

@@ -159,7 +159,7 @@ def test_the_views_tell_json_and_prometheus(site) -> None:
     metrics = requests.get(site.url + "/internal/metrics", timeout=10)
     assert metrics.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     samples = dict(line.rsplit(" ", 1) for line in metrics.text.splitlines() if not line.startswith("#"))
-    assert samples["aiodata_feed_streaming"] == "1"
+    assert samples["aiodata_feed_streaming"] == "1.0"
     assert float(samples["aiodata_feed_sessions_total"]) >= 1
 
 

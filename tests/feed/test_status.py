@@ -1,6 +1,9 @@
 """The figures tell what happened, as JSON values and in Prometheus' format."""
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from aiodata_django.core.state.session import Subscription
+from aiodata_django.feed.metrics import prometheus
 
 from .copy import Copy
 
@@ -25,7 +28,14 @@ async def test_figures_count_what_happened(stage) -> None:
     assert status.resyncs == {"join": 1}
     assert status.position == status.received
     assert status.ring_bytes > 0
-    text = status.prometheus()
-    assert "aiodata_feed_changes_total 2\n" in text
-    assert 'aiodata_feed_sockets{state="live"} 1\n' in text
-    assert all(line.startswith("#") or len(line.rsplit(" ", 1)) == 2 for line in text.splitlines())
+    families = {family.name: family for family in text_string_to_metric_families(prometheus(status).decode())}
+    assert families["aiodata_feed_changes"].type == "counter"
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in families.values()
+        for sample in family.samples
+    }
+    assert samples["aiodata_feed_changes_total",] == 2
+    assert samples["aiodata_feed_sockets", "live"] == 1
+    assert samples["aiodata_feed_resyncs_total", "join"] == 1
+    assert samples["aiodata_feed_ring_bytes",] == status.ring_bytes
