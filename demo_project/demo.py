@@ -7,6 +7,7 @@ kept under .demo/ between runs; delete that folder to start afresh.
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import json
 import os
@@ -122,12 +123,17 @@ def alive(pid: int) -> bool:
 
 
 def refuse_a_port_in_use() -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", PORT))
-        except OSError:
-            raise CannotRun(f"port {PORT} is in use: stop what listens there, then try again") from None
+    """On any of localhost's addresses: a browser may try another one than the server listens at."""
+    for family, kind, _, _, address in socket.getaddrinfo("localhost", PORT, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise CannotRun(
+                        f"port {PORT} is in use: stop what listens there, then try again"
+                    ) from None
 
 
 def prepare(postgres: EmbeddedPostgres) -> str:
