@@ -62,6 +62,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak-mutations", action="store_true", help="prove the soak: break the server each way")
 
 
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """``golden(file, text)``: the file holds the text; with ``--update-golden`` it is written first."""
+
+    def compare(file: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            file.write_text(text)
+        assert file.exists(), "no golden file: --update-golden writes it, to be read and committed"
+        assert file.read_text() == text
+
+    return compare
+
+
 @dataclass(frozen=True)
 class Server:
     """The server all tests share, by its superuser's URI."""

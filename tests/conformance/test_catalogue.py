@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from aiodata_django.core import schemafile
 from aiodata_django.core.schema import Schema
 from aiodata_django.db.catalog import load_schema_sync
@@ -23,9 +21,6 @@ def same_everywhere(schema: Schema) -> Schema:
     return replace(schema, routines=routines, relations=relations, version=180000)
 
 
-def test_the_core_plans_against_this_schema(films_database: str, request: pytest.FixtureRequest):
+def test_the_core_plans_against_this_schema(films_database: str, golden):
     loaded = load_schema_sync(as_user_of(films_database, "authenticator"), schemas=["api"])
-    text = schemafile.dump(same_everywhere(loaded))
-    if request.config.getoption("--update-golden"):
-        films.FILE.write_text(text)
-    assert films.FILE.read_text() == text
+    golden(films.FILE, schemafile.dump(same_everywhere(loaded)))

@@ -95,11 +95,8 @@ def shown(param: object) -> str:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_the_sql_of_each_feature(name: str, request: pytest.FixtureRequest):
-    file = GOLDEN / f"{name}.sql"
-    if request.config.getoption("--update-golden"):
-        file.write_text(document(name))
-    assert file.read_text() == document(name)
+def test_the_sql_of_each_feature(name: str, golden):
+    golden(GOLDEN / f"{name}.sql", document(name))
 
 
 def test_no_golden_file_is_left_over():

@@ -1,12 +1,12 @@
 """What writes and calls render to: golden files, and what must be true of every statement.
 
-A golden file that is not there is written when ``GOLDEN=write`` is set, to be read and committed.
+The texts are in ``golden/write_*.sql``, a file for each request; ``--update-golden`` writes them anew, to be
+read before they are committed.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -62,13 +62,14 @@ def rendered(request, dialect=Dialect.REST):
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_what_a_request_renders_to(name):
+def test_what_a_request_renders_to(name, golden):
     statement = rendered(REQUESTS[name])
     text = sqlglot.transpile(statement.sql.decode(), read="postgres", write="postgres", pretty=True)[0] + "\n"
-    file = GOLDEN / f"write_{name}.sql"
-    if not file.exists() and os.environ.get("GOLDEN") == "write":
-        file.write_text(text)
-    assert text == file.read_text()
+    golden(GOLDEN / f"write_{name}.sql", text)
+
+
+def test_no_golden_file_is_left_over():
+    assert {file.stem for file in GOLDEN.glob("write_*.sql")} == {f"write_{name}" for name in REQUESTS}
 
 
 def sane(statement) -> None:
