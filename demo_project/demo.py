@@ -26,6 +26,7 @@ from pathlib import Path
 import psycopg
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from aiodata_django.db.processes import alive, command_of
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".demo"
@@ -77,13 +78,13 @@ def run_parts(*, stay: bool) -> int:
     say("PostgreSQL")
     with EmbeddedPostgres(STATE / "postgres") as postgres:
         password = prepare(postgres)
-        with server():
+        with server() as serving:
             say("the quickstart")
             status = subprocess.run([sys.executable, "demo_project/quickstart.py", URL], cwd=ROOT).returncode
             print(f"The quickstart {'heard every event' if status == 0 else 'FAILED'}.\n")
             if stay:
                 say_where_to_look(postgres, password)
-                signal.pause()
+                watch(serving, postgres)
     return status
 
 
@@ -98,28 +99,12 @@ def end_a_killed_runs_server() -> None:
     pid = int(SERVER_PID.read_text())
     if "manage.py aiodata" in command_of(pid):
         say(f"an earlier demo was killed; ending its server (pid {pid})")
-        os.kill(pid, signal.SIGINT)
+        os.kill(pid, signal.SIGTERM)
         for _ in range(100):
             if not alive(pid):
                 break
             time.sleep(0.1)
     SERVER_PID.unlink(missing_ok=True)
-
-
-def command_of(pid: int) -> str:
-    """The command line of a process, empty when there is none; macOS has no /proc, a bare Debian no ps."""
-    if Path("/proc/self").exists():
-        file = Path(f"/proc/{pid}/cmdline")
-        return file.read_bytes().replace(b"\0", b" ").decode() if file.exists() else ""
-    return subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True).stdout
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
 
 
 def refuse_a_port_in_use() -> None:
@@ -188,7 +173,7 @@ def admin_password() -> str:
 
 
 @contextmanager
-def server() -> Iterator[None]:
+def server() -> Iterator[subprocess.Popen[bytes]]:
     """The server (Daphne), until the block ends."""
     say(f"the server at {URL}")
     command = [sys.executable, "manage.py", "aiodata", "--host", "localhost", "--port", str(PORT)]
@@ -197,9 +182,9 @@ def server() -> Iterator[None]:
     SERVER_PID.write_text(str(process.pid))
     try:
         wait_for(process)
-        yield
+        yield process
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -222,6 +207,14 @@ def wait_for(process: subprocess.Popen[bytes]) -> None:
         else:
             return
     raise CannotRun("the server does not answer")
+
+
+def watch(serving: subprocess.Popen[bytes], postgres: EmbeddedPostgres) -> None:
+    """Until Ctrl-C, or until one of the two is gone."""
+    while serving.poll() is None and postgres.running:
+        time.sleep(0.5)
+    gone = "the server" if serving.poll() is not None else "PostgreSQL"
+    raise CannotRun(f"{gone} was ended by somebody else; `make demo` starts it again")
 
 
 def say_where_to_look(postgres: EmbeddedPostgres, password: str) -> None:

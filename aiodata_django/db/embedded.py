@@ -27,6 +27,7 @@ from typing import IO, Literal, Self
 from urllib.parse import quote
 
 from aiodata_django.db.account import Account, AccountError, choose_account
+from aiodata_django.db.processes import alive, command_of
 from aiodata_django.db.programs import ProgramsError, copy_for_everybody, installation
 
 StopMode = Literal["smart", "fast", "immediate"]
@@ -201,13 +202,13 @@ class EmbeddedPostgres:
         """Stop the server of a killed owner, or drop a pid file whose number is another process's now."""
         pid_file = self.data_dir / "postmaster.pid"
         pid = _first_number(pid_file)
-        if pid is None or not _alive(pid):
+        if pid is None or not alive(pid):
             return
         if not _is_postmaster(pid, self.data_dir):
             pid_file.unlink(missing_ok=True)
             return
         os.kill(pid, signal.SIGINT)
-        if not _wait_until(lambda: not _alive(pid), 30):
+        if not _wait_until(lambda: not alive(pid), 30):
             raise EmbeddedPostgresError(f"a server left over on {self.data_dir} (pid {pid}) does not end")
 
     def _initialise(self) -> None:
@@ -341,16 +342,6 @@ def _first_number(path: Path) -> int | None:
     return None
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _is_postmaster(pid: int, data_dir: Path) -> bool:
     """Whether process ``pid`` is a server on ``data_dir``: a postmaster works inside its data directory."""
     proc = Path(f"/proc/{pid}")
@@ -358,9 +349,7 @@ def _is_postmaster(pid: int, data_dir: Path) -> bool:
         with suppress(OSError):
             return Path(os.readlink(proc / "cwd")) == data_dir.resolve()
         return False
-    command = ["ps", "-o", "args=", "-p", str(pid)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, a number
-    return str(data_dir) in done.stdout
+    return str(data_dir) in command_of(pid)
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float) -> bool:
