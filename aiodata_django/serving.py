@@ -105,6 +105,7 @@ def _uvicorn(application: Application, bound: socket.socket, ping: float, ready:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws_ping_interval=ping,
         ws_max_size=_MESSAGE_BYTES,
     )

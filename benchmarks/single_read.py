@@ -5,7 +5,8 @@
 ``GET /query/pets/Dog/<breed>`` answers ten rows of the demo's table, with a JWT's role, claims and headers in
 the transaction: the full way of a request. pgbench runs the very statements the server would run, prepared,
 in one pipeline, and is the limit. ``wrk`` makes the load (Debian: apt-get install wrk). Server CPU is that of
-the server's process alone, a request.
+the server's process alone, a request; ``CPU of pgbench`` is that CPU in units of the time pgbench needs for
+the transaction, so that machines of different speed can be compared.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def main() -> None:
                     figures = load(
                         port, pid, f"/query{PATH}", clients=options.clients, seconds=options.seconds
                     )
+                    figures["CPU of pgbench"] = figures["CPU µs"] * rate / 1e6
                     results[kind].append(figures)
     print(f"\n{options.clients} clients, {options.clients} connections")
     table(results, limit="pgbench, pipelined")

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 from .grammar import Filter, Logic, Operation
 from .statement import Slot
 
+# Slots are made for every value of every request; the first ones are made once.
+_FIRST = tuple(Slot(index) for index in range(32))
+
 
 class Values(list[str | bytes | None]):
     """The values of one request, in the order in which they were set aside."""
 
     def add(self, value: str | bytes | None) -> Slot:
         """Keeps a value and says where."""
+        index = len(self)
         self.append(value)
-        return Slot(len(self) - 1)
+        return _FIRST[index] if index < len(_FIRST) else Slot(index)
 
 
 def array_literal(elements: Sequence[str]) -> str:
