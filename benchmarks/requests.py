@@ -3,10 +3,10 @@
     python -m benchmarks.requests [--rounds 3] [--seconds 2] [--server uvicorn]
 
 ``of pgbench`` is the CPU in units of the time pgbench needs for a read by key (pipelined, prepared, as many
-connections, same run): machines of different speed can be compared by it. For scale, PostgREST 16.2 on two cores
-where pgbench does 60,000 of them a second: 433 µs (26 of pgbench's) for 100 rows with an embed, 326 (20) for a
-page of 20 with ``count=exact``, 264 (16) for an RPC call, 253 (15) for an insert, 277 (17) for an update by key,
-256 (15) for a read by key.
+connections, same run): machines of different speed can be compared by it. For scale, PostgREST 16.2 on two
+cores where pgbench does 60,000 of them a second: 433 µs (26 of pgbench's) for 100 rows with an embed, 326
+(20) for a page of 20 with ``count=exact``, 264 (16) for an RPC call, 253 (15) for an insert, 277 (17) for
+an update by key, 256 (15) for a read by key.
 """
 
 from __future__ import annotations
