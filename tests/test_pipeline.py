@@ -6,6 +6,7 @@ import json
 from contextlib import asynccontextmanager
 
 import jwt
+import psycopg
 import pytest
 
 from aiodata_django.auth import Authenticator
@@ -91,3 +92,26 @@ async def test_a_role_does_not_outlive_its_request(uri, schema):
         answer = await ask(served, "GET", "/notes", role="nobody-of-that-name")
         assert (answer.status, dict(answer.headers)["WWW-Authenticate"]) == (401, "Bearer")
         assert (await ask(served, "GET", "/notes")).status == 200
+
+
+PARALLEL = """
+alter database {name} set parallel_setup_cost = 0;
+alter database {name} set parallel_tuple_cost = 0;
+alter database {name} set min_parallel_table_scan_size = 0;
+alter database {name} set parallel_leader_participation = off;
+"""
+
+
+async def test_rows_read_by_parallel_workers_are_all_rows(make_database, as_user):
+    sql = "create schema api; grant usage on schema api to anon;"
+    sql += "create table api.many as select n from generate_series(1, 20000) n; analyze api.many;"
+    uri = make_database(sql + "grant select on api.many to anon;")
+    with psycopg.connect(uri, autocommit=True) as connection:
+        connection.execute(PARALLEL.replace("{name}", str(connection.info.dbname)).encode())
+    uri = as_user(uri, "authenticator")
+    schema = load_schema_sync(uri, schemas=["api"], extra_search_path=["public"])
+    async with pipeline(uri, schema, size=1) as served:
+        for _ in range(20):
+            answer = await ask(served, "GET", "/many?n=gt.19000")
+            assert sorted(row["n"] for row in json.loads(answer.body)) == list(range(19001, 20001))
+            assert dict(answer.headers)["Content-Range"] == "0-999/*"

@@ -48,12 +48,14 @@ def render_rows(plan: Plan) -> Statement:
     """The statement that answers one row of JSON for each row read: they can be passed on as they come.
 
     The last row holds ``response.headers`` and ``response.status``: a function that the rows were read
-    through may have set them, so they are asked for when it has run.
+    through may have set them, so they are asked for when it has run. It stays the last because parallel
+    workers can have no part in it: pg_backend_pid() may be asked by the leader only. OFFSET 0 keeps the rows
+    apart, so that they can still be read in parallel.
     """
     assert plan.tree is not None
     return concat(
-        f"SELECT row_to_json({_ROWS})::text FROM (", reads.select(plan.tree), f") {_ROWS}"
-        f" UNION ALL SELECT json_build_array({_HEADERS}, {_STATUS})::text",
+        f"(SELECT row_to_json({_ROWS})::text FROM (", reads.select(plan.tree), f") {_ROWS} OFFSET 0)"
+        f" UNION ALL SELECT json_build_array({_HEADERS}, {_STATUS})::text WHERE pg_backend_pid() IS NOT NULL",
     ).statement()  # fmt: skip
 
 
