@@ -199,17 +199,16 @@ class EmbeddedPostgres:
         return there / "bin"
 
     def _end_left_over(self) -> None:
-        """Stop the server of a killed owner, or drop a pid file whose number is another process's now."""
+        """Stop the server of a killed owner, and see to it that its pid file is no obstacle."""
         pid_file = self.data_dir / "postmaster.pid"
         pid = _first_number(pid_file)
-        if pid is None or not alive(pid):
+        if pid is None:
             return
-        if not _is_postmaster(pid, self.data_dir):
-            pid_file.unlink(missing_ok=True)
-            return
-        os.kill(pid, signal.SIGINT)
-        if not _wait_until(lambda: not alive(pid), 30):
-            raise EmbeddedPostgresError(f"a server left over on {self.data_dir} (pid {pid}) does not end")
+        if alive(pid) and _is_postmaster(pid, self.data_dir):
+            os.kill(pid, signal.SIGINT)
+            if not _wait_until(lambda: not alive(pid), 30):
+                raise EmbeddedPostgresError(f"a server left over on {self.data_dir} (pid {pid}) does not end")
+        _take_over(pid_file)
 
     def _initialise(self) -> None:
         """Make the data directory beside its place and move it there when it is whole."""
@@ -340,6 +339,20 @@ def _first_number(path: Path) -> int | None:
     with suppress(OSError, ValueError, IndexError):
         return int(path.read_text().splitlines()[0])
     return None
+
+
+def _take_over(pid_file: Path) -> None:
+    """Write our number into the pid file of a server that is gone.
+
+    The number there may be another process's by now, or one nobody waits for, which PostgreSQL takes for a
+    running server. Its parent's it takes for an old one. Without the file it would not look whether
+    backends of the old server still use the data.
+    """
+    with suppress(FileNotFoundError), pid_file.open("r+") as file:
+        rest = file.read().partition("\n")[2]
+        file.seek(0)
+        file.write(f"{os.getpid()}\n{rest}")
+        file.truncate()
 
 
 def _is_postmaster(pid: int, data_dir: Path) -> bool:

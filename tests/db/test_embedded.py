@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -138,6 +140,33 @@ def test_an_interrupted_initialisation_is_begun_again(place: Path) -> None:
     (place / "data.new" / "PG_VERSION").write_text("18")
     with EmbeddedPostgres(place / "data", settings=FAST) as server:
         assert scalar(server.uri(), "select 1") == 1
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Orphans become our children, and nobody waits for them: as under a container's first process."""
+    subreaper = 36  # PR_SET_CHILD_SUBREAPER in <sys/prctl.h>
+    prctl = ctypes.CDLL(None).prctl
+    assert prctl(subreaper, 1) == 0
+    yield
+    prctl(subreaper, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
+def test_takes_over_where_nobody_waits_for_ended_processes(place: Path, adopting: None) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(place / "data")], stdout=subprocess.PIPE
+    ) as owner:
+        assert owner.stdout is not None
+        left_over = int(owner.stdout.readline())
+        owner.kill()
+    os.kill(left_over, signal.SIGKILL)
+    try:
+        with EmbeddedPostgres(place / "data", settings=FAST) as server:
+            os.kill(left_over, 0)  # its number is still taken
+            assert scalar(server.uri(), "select 1") == 1
+    finally:
+        os.waitpid(left_over, 0)
 
 
 def test_remove_leaves_nothing(place: Path) -> None:
