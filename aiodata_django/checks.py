@@ -15,6 +15,8 @@ aiodata.E131     (database) the login role may not become the anonymous role
 aiodata.W132     (database) the login role is a superuser
 aiodata.W133     (database) no change events: wal_level
 aiodata.W134     (database) no change events: the login role has no REPLICATION right
+aiodata.W135     (database) no change events: no replication slot is free
+aiodata.W136     (database) no change events: no publication, and no right to create it
 ===============  =========================================================================================
 
 Those of the database run with ``manage.py check --database default`` and with ``migrate``.
@@ -25,11 +27,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
+from psycopg.rows import args_row
 
 from .conf import ConfigurationError, Settings, current
 from .core.schemafile import SchemaChange, SchemaFileError, diff
@@ -42,7 +45,14 @@ select current_user,
        current_setting('wal_level'),
        r.rolsuper,
        r.rolreplication,
-       %(anon)s::text is null or pg_has_role(current_user, to_regrole(quote_ident(%(anon)s::text)), 'member')
+       %(anon)s::text is null or pg_has_role(current_user, to_regrole(quote_ident(%(anon)s::text)), 'member'),
+       -- The slot of a running server is one of those in use.
+       (select count(*) < current_setting('max_replication_slots')::int
+               or bool_or(database = current_database()
+                          and (slot_name ~ '^aiodata_' or slot_name = %(slot)s::text))
+        from pg_catalog.pg_replication_slots),
+       has_database_privilege(current_database(), 'create')
+       or exists (select from pg_catalog.pg_publication where pubname = %(publication)s::text)
 from pg_catalog.pg_roles r
 where r.rolname = current_user
 """
@@ -90,40 +100,70 @@ def check_database(databases: Sequence[str] | None = None, **_: Any) -> Sequence
         return []
     if not databases:
         return []
+    parameters = {
+        "anon": settings.db_anon_role,
+        "slot": settings.feed_slot,
+        "publication": settings.feed_publication,
+    }
     try:
-        with psycopg.connect(settings.db_uri, connect_timeout=5) as connection:
-            row = connection.execute(_STATE, {"anon": settings.db_anon_role}).fetchone()
+        with (
+            psycopg.connect(settings.db_uri, connect_timeout=5) as connection,
+            connection.cursor(row_factory=args_row(_State)) as cursor,
+        ):
+            state = cursor.execute(_STATE, parameters).fetchone()
     except psycopg.Error as error:
         hint = "Start PostgreSQL, or correct db-uri."
         return [Error(f"The database cannot be reached: {error}", hint=hint, id="aiodata.E130")]
-    return [*(_database_checks(settings, *row) if row else ()), *_schema_file_checks(settings)]
+    assert state is not None  # whoever is logged in has a role
+    feed = _feed_checks(settings, state) if settings.feed_enabled else ()
+    return [*_role_checks(settings, state), *feed, *_schema_file_checks(settings)]
 
 
-def _database_checks(
-    settings: Settings,
-    login: str,
-    wal_level: str,
-    superuser: bool,
-    replication: bool,
-    may_become: bool | None,
-) -> Iterator[CheckMessage]:
-    if not may_become:
-        anon = settings.db_anon_role
+class _State(NamedTuple):
+    """What :data:`_STATE` answers."""
+
+    login: str
+    wal_level: str
+    superuser: bool
+    replication: bool
+    may_become: bool | None
+    slot: bool
+    publication: bool
+
+
+def _role_checks(settings: Settings, state: _State) -> Iterator[CheckMessage]:
+    login, anon = state.login, settings.db_anon_role
+    if not state.may_become:
         hint = (
             f'Run as superuser: CREATE ROLE "{anon}" NOLOGIN, unless it is there; GRANT "{anon}" TO "{login}"'
         )
         yield Error(f'The role "{login}" may not become "{anon}".', hint=hint, id="aiodata.E131")
-    if superuser:
+    if state.superuser:
         hint = "Make a role that may log in and become the others, and nothing else: see the documentation."
         yield CheckWarning(f'The login role "{login}" is a superuser.', hint=hint, id="aiodata.W132")
-    if settings.feed_enabled and wal_level != "logical":
+
+
+def _feed_checks(settings: Settings, state: _State) -> Iterator[CheckMessage]:
+    """Why there would be no change events; everything else is served all the same."""
+    login, publication = state.login, settings.feed_publication
+    if state.wal_level != "logical":
         hint = 'Run as superuser "ALTER SYSTEM SET wal_level = logical", and restart PostgreSQL.'
-        message = f"No change events: PostgreSQL's wal_level is {wal_level}."
+        message = f"No change events: PostgreSQL's wal_level is {state.wal_level}."
         yield CheckWarning(message, hint=hint, id="aiodata.W133")
-    if settings.feed_enabled and not (replication or superuser):
+    if not (state.replication or state.superuser):
         hint = f'Run as superuser: ALTER ROLE "{login}" REPLICATION'
         message = f'No change events: the role "{login}" has no REPLICATION right.'
         yield CheckWarning(message, hint=hint, id="aiodata.W134")
+    if not state.slot:
+        hint = "Drop slots that pg_replication_slots shows as not active, or raise max_replication_slots."
+        message = "No change events: all replication slots are in use."
+        yield CheckWarning(message, hint=hint, id="aiodata.W135")
+    if not state.publication:
+        hint = "Run with the URI of the tables' owner: manage.py aiodata_feed create --no-slot --db-uri URI"
+        message = (
+            f'No change events: there is no publication "{publication}", and "{login}" may not create it.'
+        )
+        yield CheckWarning(message, hint=hint, id="aiodata.W136")
 
 
 def _schema_file_checks(settings: Settings) -> Iterator[CheckMessage]:

@@ -51,7 +51,7 @@ def test_no_database_is_asked_unless_it_may_be():
 @pytest.fixture
 def served(make_database):
     """A database of settings that are as they should be."""
-    uri = make_database()
+    uri = make_database("create publication aiodata")
     return lambda **settings: override_settings(
         AIODATA={"DB_URI": as_user_of(uri, "authenticator"), "DB_ANON_ROLE": "anon", **settings}
     )
@@ -69,6 +69,13 @@ def test_a_role_that_cannot_be_become_is_an_error(served):
     assert 'GRANT "nobody at all" TO "authenticator"' in message.hint
 
 
+def test_a_publication_that_cannot_be_made_is_warned_of(served, make_database):
+    with served(FEED_PUBLICATION="another"):
+        [message] = check_database(databases=["default"])
+    assert message.id == "aiodata.W136"
+    assert "aiodata_feed create" in message.hint
+
+
 def test_a_superuser_who_serves_is_warned_of(make_database):
     with override_settings(AIODATA={"DB_URI": make_database(), "DB_ANON_ROLE": "anon"}):
         assert "aiodata.W132" in ids(check_database(databases=["default"]))
@@ -77,7 +84,7 @@ def test_a_superuser_who_serves_is_warned_of(make_database):
 def test_a_login_role_that_may_not_replicate_is_warned_of_unless_no_events_are_wanted(
     make_database, postgres
 ):
-    uri = make_database()
+    uri = make_database("create publication aiodata")
     role = uri.rsplit("/", 1)[1] + "_poor"
     with psycopg.connect(uri, autocommit=True) as admin:
         admin.execute(f"create role {role} login password '{role}'; grant anon to {role}".encode())

@@ -34,13 +34,22 @@ logger = logging.getLogger("aiodata.feed")
 class Capture:
     """Runs sessions of ``open_stream(durable)`` into ``log``.
 
+    ``explain`` says what an error means, and what to run; it is logged once, not at every try.
+
     ``durable`` tells whether a durable slot may be used; after :class:`SlotLost` it may not. Attributes:
     ``stream`` (None between sessions), ``error`` of the last session (None while streaming), ``idle_since``
     (loop time; None while streaming), ``transactions`` and ``changes`` counted since the start.
     """
 
-    def __init__(self, open_stream: Callable[[bool], ReplicationStream], log: Log) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[bool], ReplicationStream],
+        log: Log,
+        explain: Callable[[Exception], str],
+    ) -> None:
         self._open_stream = open_stream
+        self._explain = explain
+        self._told = ""
         self._log = log
         self._durable = True
         self._checkpoints: deque[tuple[float, int]] = deque()
@@ -64,12 +73,18 @@ class Capture:
             except (psycopg.Error, OSError, MalformedMessage) as error:
                 failures = 0 if self.stream is not None else failures + 1
                 self.error = error
-                logger.warning("the replication session ended: %s", str(error).strip())
+                self._tell(error)
             finally:
                 self.stream = None
                 if self.idle_since is None:
                     self.idle_since = asyncio.get_running_loop().time()
             await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
+
+    def _tell(self, error: Exception) -> None:
+        sentence = self._explain(error)
+        logger.log(logging.DEBUG if sentence == self._told else logging.WARNING, "%s", sentence)
+        logger.debug("the replication session ended: %s", str(error).strip())
+        self._told = sentence
 
     async def _session(self, prepare: Callable[[], object]) -> None:
         self.attempts += 1
@@ -79,7 +94,7 @@ class Capture:
         async with self._open_stream(self._durable) as stream:
             self._log.reset(self._epoch(stream), stream.slot.start)
             self._checkpoints.clear()
-            self.stream, self.error, self.idle_since = stream, None, None
+            self.stream, self.error, self.idle_since, self._told = stream, None, None, ""
             await self._pump(stream)
 
     def _epoch(self, stream: ReplicationStream) -> str:

@@ -91,7 +91,7 @@ class Feed:
         """Begin to follow the database, in the background: returns at once."""
         loop = asyncio.get_running_loop()
         self.log = self._make_log(clock=loop.time, max_bytes=self._settings.feed_ring_bytes)
-        self.capture = Capture(self._open_stream, self.log)
+        self.capture = Capture(self._open_stream, self.log, self._explain)
         self.hub = Hub(self.log, self.control, self.catalogue, self.gate, lambda: self.capture.idle_since)
         self._spawn(self.capture.run(self._prepare))
         self._spawn(self.hub.run())
@@ -132,9 +132,12 @@ class Feed:
         if self.capture.stream is not None:
             return self.catalogue.problem if self.hub.started.is_set() else WAITING
         if self.capture.error is not None:
-            role = str(conninfo_to_dict(self._conninfo).get("user") or "")
-            return problem_of(self.capture.error, role, self._slot)
+            return self._explain(self.capture.error)
         return WAITING
+
+    def _explain(self, error: Exception) -> str:
+        role = str(conninfo_to_dict(self._conninfo).get("user") or "")
+        return problem_of(error, role, self._slot)
 
     @property
     def _unpublished(self) -> str | None:
