@@ -28,6 +28,9 @@ from .db.pool import Pool
 from .db.stream import Stream
 from .observe import Trouble, observe
 
+_UNAVAILABLE = 503
+_RETRY_AFTER = ("Retry-After", "0")  # seconds: connections are made anew by the next request
+
 LSN_HEADER = "Aiodata-LSN"
 """The position behind what a write committed: ``client.synced(lsn)`` waits for it."""
 
@@ -75,9 +78,9 @@ class Pipeline:
         answer = cors.preflight(request, origins)
         if answer is None:
             answer = await self._respond(request, dialect)
-            if request.header("origin") is not None:
-                known = {name for name, _ in answer.headers}
-                answer.headers += [h for h in cors.headers(request, origins) if h[0] not in known]
+            if answer.status == _UNAVAILABLE and not _has(answer, "retry-after"):
+                answer.headers.insert(0, _RETRY_AFTER)
+            answer.headers += cors.headers(request, origins)
         trace = self._settings.server_trace_header
         if trace is not None:
             answer.headers.insert(0, (trace, request.header(trace.lower()) or ""))
@@ -144,7 +147,7 @@ class Pipeline:
         names = prepared.plan.legacy_names
         if names and self._config.legacy_target_names:
             headers.append(response.legacy_warning(names))
-        if not any(name.lower() == "vary" for name, _ in answer.headers):
+        if not _has(answer, "vary"):
             headers.append(response.VARY)
         return headers
 
@@ -226,6 +229,10 @@ async def _chunks(stream: Stream) -> AsyncIterator[Sequence[Row]]:
         yield stream.first[start : start + CHUNK]
     async for rows in stream:
         yield rows
+
+
+def _has(answer: Response, header: str) -> bool:
+    return any(name.lower() == header for name, _ in answer.headers)
 
 
 def _fault() -> InternalError:

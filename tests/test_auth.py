@@ -30,6 +30,11 @@ def jwk_of(key, algorithm: str, **members: str) -> dict[str, str]:
     return {name: value for name, value in jwk.items() if name not in ("key_ops", "alg")} | members
 
 
+def part(**header: object) -> str:
+    """The first part of a token."""
+    return base64.urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+
+
 def authenticator(secret: str | None = SECRET, **settings: object) -> Authenticator:
     return Authenticator(Settings(jwt_secret=secret, **{"db_anon_role": "anon", **settings}))
 
@@ -54,7 +59,7 @@ def test_without_a_token_the_caller_is_anonymous():
 def test_a_tokens_role_and_claims_are_the_callers():
     identity = authenticator().authenticate(bearer({"role": "auth", "sub": "ä", "exp": NOW + 5}), NOW)
     assert (identity.role, identity.authenticated, identity.expires) == ("auth", True, NOW + 35)
-    assert json.loads(identity.claims_json) == {"role": "auth", "sub": "ä", "exp": NOW + 5}
+    assert identity.claims_json == f'{{"exp":{NOW + 5},"role":"auth","sub":"ä"}}'
 
 
 def test_a_secret_of_sixteen_bytes_works():
@@ -95,8 +100,15 @@ def test_without_secret_a_token_is_the_servers_fault():
         ("a.b", "Expected 3 parts in JWT; got 2", None),
         ("a.b.c.d", "Expected 3 parts in JWT; got 4", None),
         ("a.b.c", "JWT cryptographic operation failed", None),
-        ("e30.e30.e30", "Wrong or unsupported encoding algorithm", "Unsupported algorithm None"),
-        ("W10.e30.e30", "JWT couldn't be decoded", None),
+        ("e30.e30.e30", "JWT cryptographic operation failed", None),
+        ("W10.e30.e30", "JWT cryptographic operation failed", None),
+        (f"{part(alg='HS256')}.!.AA", "JWT cryptographic operation failed", None),
+        (f"{part(alg='HS256')}.e30.!", "JWT cryptographic operation failed", None),
+        (f"{part(alg='HS256', kid=1)}.e30.AA", "JWT cryptographic operation failed", None),
+        (f"{part(alg='HS256', typ=[])}.e30.AA", "JWT cryptographic operation failed", None),
+        (f"{part(alg='PS256')}.e30.AA", "JWT cryptographic operation failed", None),
+        (f"{part(alg='RSA-OAEP', enc='A128GCM')}.e30.AA", "JWT cryptographic operation failed", None),
+        (f"{part(alg='none')}.!.", "JWT cryptographic operation failed", None),
     ],
 )
 def test_what_is_no_token_is_refused_as_postgrest_does(token, message, details):
@@ -116,27 +128,28 @@ def test_a_forged_signature_is_refused():
 def test_an_unsigned_token_is_refused():
     error = refusal(authenticator(), bearer({"role": "auth"}, None, "none"))
     assert error.message == "Wrong or unsupported encoding algorithm"
+    assert error.details == "JWT is unsecured but expected 'alg' was not 'none'"
 
 
 @pytest.mark.parametrize(
-    ("claims", "message", "details"),
+    ("claims", "message"),
     [
-        ({"exp": NOW - 31}, "JWT expired", "Invalid by 31 seconds"),
-        ({"nbf": NOW + 31}, "JWT not yet valid", "Invalid by 31 seconds"),
-        ({"iat": NOW + 31}, "JWT issued at future", "Invalid by 31 seconds"),
-        ({"exp": "soon"}, "The JWT 'exp' claim must be a number", None),
-        ({"nbf": True}, "The JWT 'nbf' claim must be a number", None),
-        ({"iat": []}, "The JWT 'iat' claim must be a number", None),
-        ({"aud": {"a": 1}}, "The JWT 'aud' claim must be a string or an array of strings", None),
-        ({"aud": ["me", 1]}, "The JWT 'aud' claim must be a string or an array of strings", None),
-        ({"aud": "you"}, "JWT not in audience", None),
-        ({"aud": ["you", "they"]}, "JWT not in audience", None),
-        ({"aud": ""}, "JWT not in audience", None),
+        ({"exp": NOW - 31}, "JWT expired"),
+        ({"nbf": NOW + 31}, "JWT not yet valid"),
+        ({"iat": NOW + 31}, "JWT issued at future"),
+        ({"exp": "soon"}, "The JWT 'exp' claim must be a number"),
+        ({"nbf": True}, "The JWT 'nbf' claim must be a number"),
+        ({"iat": []}, "The JWT 'iat' claim must be a number"),
+        ({"aud": {"a": 1}}, "The JWT 'aud' claim must be a string or an array of strings"),
+        ({"aud": ["me", 1]}, "The JWT 'aud' claim must be a string or an array of strings"),
+        ({"aud": "you"}, "JWT not in audience"),
+        ({"aud": ["you", "they"]}, "JWT not in audience"),
+        ({"aud": ""}, "JWT not in audience"),
     ],
 )
-def test_claims_that_do_not_hold_are_refused_as_postgrest_does(claims, message, details):
+def test_claims_that_do_not_hold_are_refused_as_postgrest_does(claims, message):
     error = refusal(authenticator(jwt_aud="me"), signed({"role": "auth", **claims}))
-    assert (error.status, error.code, error.message, error.details) == (401, "PGRST303", message, details)
+    assert (error.status, error.code, error.message, error.details) == (401, "PGRST303", message, None)
     assert error.headers[0][1] == f'Bearer error="invalid_token", error_description="{message}"'
 
 
@@ -185,8 +198,8 @@ def test_the_role_is_found_by_path_and_other_values_are_taken_as_json():
 @pytest.mark.parametrize(
     ("key", "algorithm"),
     [
-        *((SECRET * 2, f"HS{bits}") for bits in (256, 384, 512)),
-        *((RSA, f"{family}{bits}") for family in ("RS", "PS") for bits in (256, 384, 512)),
+        (SECRET, "HS256"),
+        *((RSA, f"RS{bits}") for bits in (256, 384, 512)),
         (P256, "ES256"),
         (P384, "ES384"),
         (ED, "EdDSA"),
@@ -203,8 +216,18 @@ def test_all_usual_algorithms_verify_by_secret_or_key_set(key, algorithm):
 def test_a_key_is_used_for_its_own_algorithm_only():
     only_rs256 = authenticator(json.dumps(jwk_of(RSA, "RS256", alg="RS256")))
     assert only_rs256.authenticate(bearer({"role": "auth"}, RSA, "RS256"), NOW).role == "auth"
-    error = refusal(only_rs256, bearer({"role": "auth"}, RSA, "PS256"))
+    error = refusal(only_rs256, bearer({"role": "auth"}, RSA, "RS512"))
     assert error.details == "No suitable key was found to decode the JWT"
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_a_plain_secret_is_for_hs256_and_a_jwk_for_the_others_too(algorithm):
+    header = bearer({"role": "auth"}, SECRET * 2, algorithm)
+    error = refusal(authenticator(SECRET * 2), header)
+    assert error.details == "No suitable key was found to decode the JWT"
+    key = base64.urlsafe_b64encode((SECRET * 2).encode()).decode().rstrip("=")
+    jwk = json.dumps({"kty": "oct", "k": key})
+    assert authenticator(jwk).authenticate(header, NOW).role == "auth"
 
 
 def test_a_public_key_is_no_shared_secret():

@@ -153,7 +153,7 @@ def test_under_query_the_mount_is_query(url):
             "id",
             {
                 "type": "integer",
-                "format": "bigint",
+                "format": "int64",
                 "default": 7,
                 "description": "Note:\nThis is a Primary Key.<pk/>",
             },
@@ -162,7 +162,7 @@ def test_under_query_the_mount_is_query(url):
             "keeper",
             {
                 "type": "integer",
-                "format": "integer",
+                "format": "int32",
                 "description": "Feeds it\n\nNote:\nThis is a Foreign Key to `keepers.id`."
                 "<fk table='keepers' column='id'/>",
             },
@@ -177,7 +177,7 @@ def test_under_query_the_mount_is_query(url):
         ("tags", {"type": "array", "format": "text[]", "items": {"type": "string"}}),
         ("notes", {"type": "array", "format": "jsonb[]", "items": {}}),
         ("extra", {"format": "json"}),
-        ("twice", {"type": "integer", "format": "bigint"}),
+        ("twice", {"type": "integer", "format": "int64"}),
     ],
 )
 def test_a_column_is_described_by_its_type(document, column, expected):

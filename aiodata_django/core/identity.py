@@ -24,5 +24,5 @@ class Identity:
 
     @cached_property
     def claims_json(self) -> str:
-        """The value of ``request.jwt.claims``."""
-        return json.dumps(self.claims, ensure_ascii=False, separators=(",", ":"))
+        """The value of ``request.jwt.claims``; members are sorted, as PostgREST writes them."""
+        return json.dumps(self.claims, ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -46,8 +46,7 @@ def is_stale_statement(result: PGresult) -> bool:
 
 def unreachable(reason: object) -> InternalError:
     """No connection could be made; ``reason`` is the driver's account of it."""
-    message = "Database connection error. Retrying the connection."
-    return InternalError(503, "PGRST000", message, details=_trimmed(reason))
+    return InternalError(503, "PGRST000", "Database connection error.", details=_trimmed(reason))
 
 
 def connection_lost(reason: object) -> InternalError:

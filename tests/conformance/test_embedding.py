@@ -298,7 +298,7 @@ def test_an_aliased_embed_may_be_called_by_its_relation_with_a_warning(api: Api)
     answer = api.get(RENAMED)
     assert answer.json == [{"id": 2, "movies": [{"id": 4}, {"id": 3}]}]
     assert answer.headers["warning"] == (
-        '299 PostgRESTv16 "Embedded resource was referenced by relation name even though it has an'
+        '299 PostgRESTv16.2 "Embedded resource was referenced by relation name even though it has an'
         " alias. This is deprecated and will stop working in a future release. Update `films` to `movies` in"
         ' query string filters, orders or limits."'
     )

@@ -52,6 +52,21 @@ class TestCors:
         )
         assert answer.headers["access-control-max-age"] == "86400"
 
+    def test_preflight_names_headers_once_and_only_when_asked(self, api: Api):
+        asked = {"origin": self.ORIGIN, "access_control_request_method": "GET"}
+        assert "access-control-allow-headers" not in api("OPTIONS", "/films", **asked).headers
+        answer = api("OPTIONS", "/films", access_control_request_headers="accept, X-A", **asked)
+        assert answer.headers["access-control-allow-headers"] == (
+            "Authorization, accept, X-A, Accept-Language, Content-Language"
+        )
+
+    @pytest.mark.parametrize("asked", [{}, {"access_control_request_method": "BREW"}])
+    def test_other_options_are_answered_as_without_an_origin(self, api: Api, asked: dict[str, str]):
+        answer = api("OPTIONS", "/films", origin=self.ORIGIN, **asked)
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
+        assert answer.headers["allow"] == api("OPTIONS", "/films").headers["allow"]
+        assert "access-control-expose-headers" not in answer.headers
+
     def test_answers_let_pages_read_our_headers(self, api: Api):
         answer = api.get("/films?id=eq.1", origin=self.ORIGIN)
         assert answer.headers["access-control-allow-origin"] == "*"

@@ -70,7 +70,9 @@ def document(of: Schema, config: QueryConfig = IGNORING, comment: str | None = N
     ("type_", "expected"),
     [
         ("character varying", {"type": "string"}),
-        ("smallint", {"type": "integer"}),
+        ("smallint", {"type": "integer", "format": "int32"}),
+        ("integer", {"type": "integer", "format": "int32"}),
+        ("bigint", {"type": "integer", "format": "int64"}),
         ("double precision", {"type": "number"}),
         ("boolean", {"type": "boolean"}),
         ("jsonb", {}),

@@ -11,7 +11,7 @@ from ..errors import Header
 from .request import HttpRequest
 from .response import Response
 
-_METHODS = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD"
+_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "HEAD")
 _SIMPLE_HEADERS = ("Accept", "Accept-Language", "Content-Language")
 _EXPOSED = (
     "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server,"
@@ -25,27 +25,38 @@ def preflight(request: HttpRequest, allowed: Sequence[str]) -> Response | None:
 
     ``allowed`` are the origins; none listed allows any.
     """
-    if request.method != "OPTIONS" or request.header("access-control-request-method") is None:
+    if request.method != "OPTIONS" or request.header("access-control-request-method") not in _METHODS:
         return None
     origin = _allow(request, allowed)
     if not origin:
         return None
     asked = request.header("access-control-request-headers")
-    names = ["Authorization", *(name.strip() for name in (asked or "").split(",") if name.strip())]
     return Response(
         200,
         [
             *origin,
-            ("Access-Control-Allow-Methods", _METHODS),
-            ("Access-Control-Allow-Headers", ", ".join((*names, *_SIMPLE_HEADERS))),
+            ("Access-Control-Allow-Methods", ", ".join(_METHODS)),
+            *([("Access-Control-Allow-Headers", _allowed_headers(asked))] if asked is not None else []),
             ("Access-Control-Max-Age", _MAX_AGE),
             ("Content-Length", "0"),
         ],
     )
 
 
+def _allowed_headers(asked: str) -> str:
+    """All that were asked for, and those that need not be."""
+    names = ["Authorization", *(name.strip() for name in asked.split(","))]
+    known = {name.lower() for name in names}
+    return ", ".join([*names, *(name for name in _SIMPLE_HEADERS if name.lower() not in known)])
+
+
 def headers(request: HttpRequest, allowed: Sequence[str]) -> list[Header]:
-    """What an answer to a cross-origin request carries; nothing for other requests and other origins."""
+    """What an answer to a cross-origin request carries; nothing for other requests and other origins.
+
+    OPTIONS says all by itself, to everybody (``response.respond_info``).
+    """
+    if request.method == "OPTIONS":
+        return []
     origin = _allow(request, allowed)
     return [*origin, ("Access-Control-Expose-Headers", _EXPOSED)] if origin else []
 

@@ -45,9 +45,17 @@ def swagger_type(name: str) -> str | None:
     return _TYPES.get(name, "array" if name.endswith("[]") else "string")
 
 
+_FORMATS = {"smallint": "int32", "integer": "int32", "bigint": "int64"}  # those OpenAPI has a word for
+
+
+def swagger_format(name: str) -> str:
+    """The format of a type: the type itself, but for integers."""
+    return _FORMATS.get(name, name)
+
+
 def typed(name: str) -> Json:
     """``format``, ``type`` and ``items`` of a type."""
-    found: Json = {"format": name}
+    found: Json = {"format": swagger_format(name)}
     kind = swagger_type(name)
     if kind is not None:
         found["type"] = kind
@@ -150,10 +158,10 @@ def query_parameter(parameter: Parameter, name: str) -> Json:
     kind = swagger_type(name)
     if parameter.variadic:
         element = name.removesuffix("[]")
-        found["items"] = {"type": swagger_type(element) or "string", "format": element}
+        found["items"] = {"type": swagger_type(element) or "string", "format": swagger_format(element)}
         return found | {"type": kind or "string", "collectionFormat": "multi"}
     # An array is written as PostgreSQL writes it, {1,2}; a parameter must have a type.
-    return found | {"format": name, "type": "string" if kind in (None, "array") else kind}
+    return found | {"format": swagger_format(name), "type": "string" if kind in (None, "array") else kind}
 
 
 def summary_and_description(comment: str | None) -> Json:

@@ -68,18 +68,30 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
 
 def show(text: str) -> str:
     """A string literal as Haskell's ``show`` writes it."""
-    out = []
+    out: list[str] = []
+    last = ""
     for character in text:
-        if character in '"\\':
-            out.append("\\" + character)
-        elif " " <= character <= "~":
-            out.append(character)
-        else:
-            out.append(_NAMED_ESCAPES.get(character) or f"\\{ord(character)}")
+        # What would be read on as part of the escape before it is kept apart by an empty one.
+        if (character.isdecimal() and last[1:].isdecimal()) or (character == "H" and last == "\\SO"):
+            out.append("\\&")
+        last = _escaped(character)
+        out.append(last)
     return '"' + "".join(out) + '"'
 
 
-_NAMED_ESCAPES = {"\t": "\\t", "\n": "\\n", "\r": "\\r", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\v": "\\v"}
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if " " <= character <= "~":
+        return character
+    code = ord(character)
+    return f"\\{_ESCAPES[code] if code < 32 else 'DEL' if code == 127 else code}"
+
+
+_ESCAPES = (
+    "NUL SOH STX ETX EOT ENQ ACK a b t n v f r SO SI "
+    "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
+).split()
 
 
 def _show_character(character: str) -> str:

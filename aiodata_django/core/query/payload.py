@@ -10,8 +10,6 @@ Source: https://docs.postgrest.org/en/v16/references/api/tables_views.html#inser
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +19,10 @@ import msgspec
 
 from ..errors import RequestError
 from . import media
+from .csvtext import CsvError, read_csv
 from .querystring import parse_form
+from .samekeys import LEAST, common_keys
 
-csv.field_size_limit(2**31 - 1)  # the limit on bodies is limit enough
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _ROW = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANYTHING = msgspec.json.Decoder(msgspec.Raw)
@@ -90,6 +89,9 @@ def _read_json(body: bytes, uneven_rows: bool) -> Payload:
 
 
 def _read_rows(body: bytes, uneven_rows: bool) -> Payload:
+    keys = common_keys(body) if len(body) >= LEAST else None
+    if keys is not None:
+        return Payload(body, tuple(sorted(keys)))
     try:
         rows = _ROWS.decode(body)
     except msgspec.ValidationError:
@@ -117,12 +119,9 @@ def _union(rows: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _read_csv(body: bytes, uneven_rows: bool) -> Payload:
     try:
-        records = [record for record in csv.reader(io.StringIO(body.decode()), strict=True) if record]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise RequestError(400, "PGRST102", f"Could not parse the CSV: {error}") from None
-    if not records:
-        raise RequestError(400, "PGRST102", 'parse error (not enough input) at ""')
-    header, *lines = records
+        header, lines = read_csv(body.decode())
+    except (CsvError, UnicodeDecodeError) as error:
+        raise RequestError(400, "PGRST102", str(error)) from None
     rows = [
         {name: None if text == "NULL" else text for name, text in zip(header, line, strict=False)}
         for line in lines

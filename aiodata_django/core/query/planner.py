@@ -109,11 +109,12 @@ def _plan_call(request: ApiRequest, schema: Schema, config: QueryConfig) -> Plan
     name = routine.returns.type.name if routine.returns.is_composite else routine.name
     relation = QualifiedName(routine.schema, name)
     tree = read_tree(request, schema, config, relation)
+    # OPTIONS, too, is refused what a call would be refused.
+    aggregation, media = negotiate(request, schema, config, relation, tree)
+    _refuse_preferences(request, schema)
     call = plan_call(request, routine, tree)
     if request.action is Action.ROUTINE_INFO:
         return Plan(request, MediaType(""), NOTHING, call=call)
-    aggregation, media = negotiate(request, schema, config, relation, tree)
-    _refuse_preferences(request, schema)
     return Plan(request, media, aggregation, tree, call=call, legacy_names=_legacy_names(tree))
 
 

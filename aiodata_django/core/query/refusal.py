@@ -13,9 +13,6 @@ from typing import Any
 from ..errors import ApiError, DatabaseError, InternalError, sqlstate_status
 from .response import JSON_TYPE, Response, is_final_status, is_header
 
-_RETRY_AFTER = ("Retry-After", "1")  # seconds: connections are made anew by the next request
-_UNAVAILABLE = 503
-
 
 def refuse(error: ApiError, *, authenticated: bool, minimal: bool = False) -> Response:
     """The answer to a request that failed: PostgREST's body, status and headers.
@@ -24,14 +21,13 @@ def refuse(error: ApiError, *, authenticated: bool, minimal: bool = False) -> Re
     """
     status, headers, reason = error.status, list(error.headers), None
     if isinstance(error, DatabaseError):
+        raised = error.code == "PGRST"
         error, status, reason = _database_error(error, authenticated)
         headers = list(error.headers)
-        if status == 401 and not headers:
+        if status == 401 and not raised:
             headers = [("WWW-Authenticate", "Bearer")]
     body = error.body(minimal=minimal)
     base = [("Content-Length", str(len(body))), ("Proxy-Status", f"PostgREST; error={error.code}"), JSON_TYPE]
-    if status == _UNAVAILABLE:
-        base.append(_RETRY_AFTER)
     names = {name.lower() for name, _ in headers}
     return Response(status, [h for h in base if h[0].lower() not in names] + headers, body, reason)
 

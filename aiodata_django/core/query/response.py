@@ -447,4 +447,4 @@ def legacy_warning(names: Sequence[tuple[str, str]]) -> Header:
         f" and will stop working in a future release. Update {changes} in query string filters, orders or"
         " limits."
     )
-    return "Warning", f'299 PostgRESTv16 "{text}"'
+    return "Warning", f'299 PostgRESTv16.2 "{text}"'

@@ -1,4 +1,4 @@
-"""Which columns a write or a call returns, so that one can select from it, embed, filter and order."""
+"""Which columns a write or a call returns, so that one can select from it, embed and filter."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from .plan import Combination, Condition, NullEmbed, ReadNode
 
 
 def needed_columns(tree: ReadNode, primary_key: Sequence[str]) -> tuple[str, ...]:
-    """The columns selected, those joined and ordered by, and the key; ``*`` alone when all are wanted."""
+    """The columns selected, those joined by, and the key; ``*`` alone when all are wanted.
+
+    Those ordered by are not among them, as in PostgREST: PostgreSQL then says which column is missing.
+    """
     names = {term.column.name for term in tree.select}
     if "*" in names:
         return ("*",)
     if any(isinstance(child.relationship, ComputedRelationship) for child in tree.children):
         return ("*",)  # a function of the row may need any column
-    ordered = {term.column.name for term in tree.order if term.relation is None}
-    return tuple(sorted(names | ordered | set(_joined(tree)) | set(primary_key)))
+    return tuple(sorted(names | set(_joined(tree)) | set(primary_key)))
 
 
 def _joined(tree: ReadNode) -> Iterator[str]:

@@ -235,9 +235,21 @@ def test_csv_lines_must_have_the_same_number_of_fields(api):
     )
 
 
-@pytest.mark.parametrize("body", ["", '"open', b"\xff\xfe"])
-def test_bad_csv(api, body):
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("", 'parse error (not enough input) at ""'),
+        ("line,level", 'parse error (not enough input) at ""'),
+        ('line,level\nx"y,1\n', r'parse error (Failed reading: satisfy) at "\"y,1\n"'),
+    ],
+)
+def test_bad_csv(api, body, message):
     answer = api("POST /entries", body, content_type="text/csv")
+    assert (answer.status, answer.json) == (400, error("PGRST102", message))
+
+
+def test_csv_that_is_no_utf8(api):
+    answer = api("POST /entries", b"\xff\xfe", content_type="text/csv")
     assert (answer.status, answer.json["code"]) == (400, "PGRST102")
 
 

@@ -51,7 +51,7 @@ def missing(name, shown, searched, hint=None):
             {"minimum": 1},
             [{"sku": "bell", "cost": 9.90}, {"sku": "chain", "cost": 24.00}],
         ),
-        ("find_parts?select=sku&order=stock.desc&limit=1", {"minimum": 1}, [{"sku": "tube"}]),
+        ("find_parts?select=sku,stock&order=stock.desc&limit=1", {"minimum": 1}, [{"sku": "tube", "stock": 9}]),
         (
             "find_parts?select=sku,order_lines(quantity)&sku=eq.chain",
             {"minimum": 1},
@@ -541,3 +541,56 @@ def test_only_settings_named_are_hoisted(serve):
     server = serve(db_hoisted_tx_settings="default_transaction_isolation")
     assert server("POST /rpc/own_isolation", {}).json == "repeatable read"
     assert server("POST /rpc/sleep_briefly", {}).json == "slept"
+
+
+# ---------------------------------------------------------------- OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"accept": "text/none"}, 406, "PGRST107"),
+        ({"prefer": "handling=strict,odd"}, 400, "PGRST122"),
+    ],
+)
+def test_options_are_refused_what_a_call_is(api, headers, status, code):
+    answer = api("OPTIONS /rpc/sizes", **headers)
+    assert (answer.status, answer.json["code"]) == (status, code)
+
+
+def test_an_order_by_what_is_not_selected_is_refused(api):
+    answer = api("GET /rpc/find_parts?minimum=1&select=sku&order=stock")
+    assert (answer.status, answer.json) == (400, error("42703", "column parts.stock does not exist"))
+
+
+def test_media_types_come_before_max_affected(api):
+    prefer = "handling=strict,max-affected=1"
+    assert api("POST /rpc/add", {"a": 1, "b": 2}, prefer=prefer).json["code"] == "PGRST128"
+    answer = api("POST /rpc/add", {"a": 1, "b": 2}, prefer=prefer, accept="text/none")
+    assert answer.json["code"] == "PGRST107"
+
+
+# ---------------------------------------------------------------- 401 and 503
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_function_that_says_everything_says_how_to_authenticate(api, status):
+    message = json.dumps({"code": "X", "message": "no"})
+    detail = json.dumps({"status": status, "headers": {}})
+    answer = api("POST /rpc/full_control", {"message": message, "detail": detail})
+    assert (answer.status, answer.json["code"]) == (status, "X")
+    assert "www-authenticate" not in answer.headers
+
+
+def test_whoever_is_told_503_may_come_again(api):
+    answer = api("POST /rpc/respond", {"headers": "[]", "status": "503"})
+    assert (answer.status, answer.json, answer.headers["retry-after"]) == (503, "done", "0")
+    message = json.dumps({"code": "X", "message": "later"})
+    detail = json.dumps({"status": 503, "headers": {"Retry-After": "7"}})
+    answer = api("POST /rpc/full_control", {"message": message, "detail": detail})
+    assert (answer.status, answer.headers["retry-after"]) == (503, "7")
+
+
+def test_claims_are_sorted(api):
+    answer = api("GET /rpc/setting?name=request.jwt.claims", role="auth")
+    assert answer.json == '{"role":"auth"}'

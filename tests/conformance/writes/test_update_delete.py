@@ -101,6 +101,23 @@ def test_what_a_patch_changes_and_returns(api, target, body, rows):
     assert answer.headers["preference-applied"] == FULL
 
 
+@pytest.mark.parametrize("request_", ["PATCH /parts?stock=gt.3", "DELETE /entries?level=eq.1", "POST /parts"])
+def test_rows_are_ordered_by_what_is_selected_alone(api, request_):
+    table = request_.partition("/")[2].partition("?")[0]
+    column, key = ("price", "sku") if table == "parts" else ("level", "line")
+    joint = "&" if "?" in request_ else "?"
+    body = {"stock": 7} if "PATCH" in request_ else {"sku": "x", "name": "X"}
+    answer = api(f"{request_}{joint}select={key}&order={column}", body, prefer=FULL)
+    message = f"column {table}.{column} does not exist"
+    assert (answer.status, answer.json) == (400, error("42703", message))
+
+
+def test_limits_mean_nothing_to_a_patch_and_a_delete(api):
+    patched = api("PATCH /parts?order=sku&limit=1&offset=1", {"stock": 7}, prefer=FULL)
+    assert len(patched.json) == 3
+    assert len(api("DELETE /entries?order=line&limit=1", prefer=FULL).json) == 3
+
+
 def test_missing_default_in_a_patch(api):
     answer = api(
         "PATCH /customers?id=eq.1&columns=city,notes&select=name,city", {}, prefer=FULL + ",missing=default"

@@ -1,6 +1,5 @@
 WITH pgrst_source AS (
   SELECT
-    "pgrst_call"."name",
     "pgrst_call"."sku",
     "pgrst_call"."stock"
   FROM "api"."FIND"("minimum" := CAST($1 AS INT)) AS pgrst_call
