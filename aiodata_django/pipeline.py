@@ -117,9 +117,14 @@ class Pipeline:
         prepared = self._plans.get(looked, schema, self._config, identity.role)
         timing.stage("plan")
         if prepared.plan.action is Action.INSPECT:
-            return await self._inspect(request, prepared, identity, schema)
+            answer = await self._inspect(request, prepared, identity, schema)
+            timing.stage("transaction")
+            return answer
         if prepared.statement is None:
-            return response.respond_info(prepared.plan)
+            timing.stage("transaction")
+            answer = response.respond_info(prepared.plan)
+            answer.headers.append(response.VARY)
+            return answer
         context = Context(request, looked.top_range, prepared.fixed, self._minimal_errors)
         lsn = None
         if prepared.streams(looked):

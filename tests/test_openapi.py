@@ -380,12 +380,13 @@ def test_behind_a_proxy_its_address_is_told(serve, uri, host, path, scheme):
     assert (found["host"], found["basePath"], found["schemes"]) == (host, path, [scheme])
 
 
-def test_disabled_the_root_is_not_found(serve):
-    answer = requests.get(serve(openapi_mode="disabled") + "/rest/", timeout=10)
+@pytest.mark.parametrize("more", [{}, {"db_root_spec": "root"}])
+def test_disabled_the_root_is_not_found(serve, more):
+    answer = requests.get(serve(openapi_mode="disabled", **more) + "/rest/", timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (404, "PGRST126")
 
 
-@pytest.mark.parametrize("mode", ["follow-privileges", "disabled"])
+@pytest.mark.parametrize("mode", ["follow-privileges", "ignore-privileges"])
 def test_a_function_can_answer_at_the_root(serve, mode):
     url = serve(db_root_spec="root", openapi_mode=mode)
     answer = requests.get(url + "/rest/", timeout=10)

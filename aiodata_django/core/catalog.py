@@ -320,4 +320,5 @@ def _media_handler(row: Record, target: QualifiedName | None) -> MediaHandler:
         routine=None if is_aggregate else function,
         type=QualifiedName(row["domain_schema"], row["domain_name"]),
         is_bytes=row["is_bytes"],
+        is_jsonb=row["is_jsonb"],
     )

@@ -239,6 +239,7 @@ class MediaHandler:
     routine: QualifiedName | None = None
     type: QualifiedName | None = None  # the domain
     is_bytes: bool = False  # a domain over bytea
+    is_jsonb: bool = False
 
 
 AnyRelationship = Relationship | ComputedRelationship

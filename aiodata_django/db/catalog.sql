@@ -221,6 +221,7 @@ select coalesce(json_agg(m), '[]') from (
     dn.nspname as domain_schema,
     d.typname as domain_name,
     d.typbasetype = 'bytea'::regtype as is_bytes,
+    d.typbasetype = 'jsonb'::regtype as is_jsonb,
     n.nspname as schema,
     p.proname as name,
     p.prokind as kind,

@@ -115,6 +115,7 @@ def test_names_may_be_of_any_script(api: Api):
 
 def test_caches_are_told_what_answers_depend_on(api: Api):
     assert api.get("/films").headers["vary"] == "Accept, Prefer, Range"
+    assert api("OPTIONS", "/films").headers["vary"] == "Accept, Prefer, Range"
 
 
 @pytest.mark.parametrize(
@@ -160,8 +161,11 @@ def test_times_are_told_in_the_timezone_preferred(api: Api, timezone: str, shown
     assert answer.json == [{"released": shown}]
 
 
-def test_server_timing_when_enabled(serve: MakeApi):
-    told = serve(server_timing_enabled="true").get("/films?limit=1").headers["server-timing"]
+@pytest.mark.parametrize(
+    ("method", "target"), [("GET", "/films?limit=1"), ("GET", "/"), ("HEAD", "/films"), ("OPTIONS", "/films")]
+)
+def test_server_timing_when_enabled(serve: MakeApi, method: str, target: str):
+    told = serve(server_timing_enabled="true")(method, target).headers["server-timing"]
     stages = ("jwt", "parse", "plan", "transaction", "response")
     assert re.fullmatch(", ".join(rf"{stage};dur=\d+\.\d+" for stage in stages), told)
 

@@ -302,6 +302,7 @@ def test_media_handlers_are_aggregates_of_a_relation_or_routines():
         "domain_schema": "api",
         "domain_name": "text/CSV",
         "is_bytes": True,
+        "is_jsonb": False,
         "schema": "api",
         "name": "csv",
         "kind": "a",

@@ -89,7 +89,19 @@ def test_lines_and_columns_count_as_parsec_counts(text, line, column):
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("a", '"a"'), ('"', '"\\""'), ("\\", '"\\\\"'), ("\n", '"\\n"'), ("é", '"\\233"'), ("€", '"\\8364"')],
+    [
+        ("a", '"a"'),
+        ('"', '"\\""'),
+        ("\\", '"\\\\"'),
+        ("\n", '"\\n"'),
+        ("é", '"\\233"'),
+        ("€", '"\\8364"'),
+        ("\0\x1f\x7f", r'"\NUL\US\DEL"'),
+        ("é1", r'"\233\&1"'),
+        ("éa", r'"\233a"'),
+        ("\x0eH", r'"\SO\&H"'),
+        ("\\1", r'"\\1"'),
+    ],
 )
 def test_literals_are_shown_as_haskell_shows_them(text, shown):
     assert p.show(text) == shown

@@ -90,8 +90,6 @@ class _Resource:
 
 def _resource(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> _Resource:
     segments = querystring.split_path(request.path)
-    if dialect is Dialect.REST and segments and not segments[-1]:
-        segments = segments[:-1]
     if not segments:
         return _root(request.method, config)
     if segments[0] == "rpc" and len(segments) == 2:
@@ -102,10 +100,10 @@ def _resource(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> _R
 
 
 def _root(method: str, config: QueryConfig) -> _Resource:
-    if config.root_spec is not None:
-        return _Resource(_by_method(_CALLS, method, call=True), config.root_spec.name)
     if config.openapi_mode == "disabled":
         raise RequestError(404, "PGRST126", "Root endpoint metadata is disabled")
+    if config.root_spec is not None:
+        return _Resource(_by_method(_CALLS, method, call=True), config.root_spec.name)
     return _Resource(_by_method(_SCHEMA, method))
 
 

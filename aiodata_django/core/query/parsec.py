@@ -88,10 +88,11 @@ def _escaped(character: str) -> str:
     return f"\\{_ESCAPES[code] if code < 32 else 'DEL' if code == 127 else code}"
 
 
-_ESCAPES = (
-    "NUL SOH STX ETX EOT ENQ ACK a b t n v f r SO SI "
-    "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US"
-).split()
+_ESCAPES = (  # of the characters below the space, in their order
+    *("NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "a", "b", "t", "n", "v", "f", "r", "SO", "SI"),
+    *("DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS"),
+    "US",
+)
 
 
 def _show_character(character: str) -> str:

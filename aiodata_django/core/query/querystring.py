@@ -128,7 +128,7 @@ def decode_segment(raw: str) -> str:
 def split_path(path: str) -> Sequence[str]:
     """The raw path below the mount as decoded segments; ``%2F`` stays inside its segment.
 
-    A trailing slash makes an empty last segment, which is a key to ``/query`` and nothing to ``/rest``.
+    A trailing slash makes an empty last segment: a key to ``/query``, and to ``/rest`` one segment too many.
     """
     trimmed = path[1:] if path.startswith("/") else path
     return [decode_segment(part) for part in trimmed.split("/")] if trimmed else []

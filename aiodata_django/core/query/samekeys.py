@@ -1,4 +1,4 @@
-"""Do the objects of a long JSON array all have the same keys? Told several times as fast as by looking at each.
+"""Whether the objects of a long JSON array all have the same keys, told faster than by looking at each.
 
 What lives here: the quick answer, yes or "cannot tell". What does not: the error, and short bodies
 (``payload``), which are looked at row by row.

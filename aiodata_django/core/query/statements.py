@@ -195,6 +195,9 @@ def _custom(aggregation: Aggregation, routine: Routine | None) -> Sql:
     handler = aggregation.handler
     assert handler is not None
     made = _handled(handler, routine)
+    if handler.is_jsonb:
+        # PostgREST reads values in binary, and a binary jsonb begins with the version of its format, 1.
+        return concat("chr(1) || (", made, ")::text")
     # Bytes in a form that does not depend on the setting bytea_output.
     return concat("encode((", made, ")::bytea, 'hex')") if handler.is_bytes else made
 

@@ -10,18 +10,20 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import psycopg
 import pytest
 
 from tests.conftest import Server, as_user_of
 from tests.live import LiveServer, token
 
 SCHEMA = (Path(__file__).parent / "schema.sql").read_text()
+XML = (Path(__file__).parent / "xml.sql").read_text()
 BY_DEFAULT = {"db_tx_end": "rollback-allow-override", "db_plan_enabled": "true"}
 
 
@@ -95,6 +97,8 @@ MakeApi = Callable[..., Api]
 def workshop(postgres: Server) -> Iterator[str]:
     """The database of ``schema.sql``, by its superuser's URI."""
     with postgres.database(SCHEMA) as uri:
+        with suppress(psycopg.errors.FeatureNotSupported), psycopg.connect(uri) as connection:
+            connection.execute(f"set search_path = api; {XML}".encode())
         yield uri
 
 
@@ -120,3 +124,11 @@ def serve(workshop: str) -> Iterator[MakeApi]:
 def api(serve: MakeApi) -> Api:
     """The server most tests ask."""
     return serve()
+
+
+@pytest.fixture
+def xml_api(api: Api) -> Api:
+    """The same server, where its PostgreSQL was built with libxml; the embedded one was not."""
+    if api("GET /rpc/plain_xml").status == 404:
+        pytest.skip("this PostgreSQL was built without libxml")
+    return api

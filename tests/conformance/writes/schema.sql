@@ -215,10 +215,13 @@ create domain "text/plain" as text;
 create domain "image/x-dot" as bytea;
 create domain "text/x-list" as text;
 create domain "application/vnd.parts+json" as json;
+create domain "application/vnd.binary+json" as jsonb;
 create domain "*/*" as bytea;
 
 create function motto() returns "text/plain" language sql immutable as $$ select 'Ride on'::"text/plain" $$;
 create function dot() returns "image/x-dot" language sql immutable as $$ select '\x00ff80'::"image/x-dot" $$;
+create function binary_json() returns "application/vnd.binary+json" language sql immutable
+    as $$ select '{"a": 1}'::jsonb::"application/vnd.binary+json" $$;
 create function whatever() returns "*/*" language sql stable as $$
     select case current_setting('request.headers', true)::json ->> 'accept'
         when 'app/odd' then set_config('response.headers', '[{"Content-Type": "app/odd"}]', true)

@@ -28,6 +28,7 @@ def unavailable(names):
         ("motto", "application/json", JSON, b'"Ride on"'),
         ("dot", "image/x-dot", "image/x-dot", b"\x00\xff\x80"),
         ("dot", "application/json", JSON, b'"\\\\x00ff80"'),
+        ("binary_json", "application/vnd.binary+json", "application/vnd.binary+json", b'\x01{"a": 1}'),
         ("whatever", "*/*", "application/octet-stream", b"odd"),
         ("whatever", "image/any", "application/octet-stream", b"odd"),
         ("whatever", "app/odd", "app/odd", b"odd"),

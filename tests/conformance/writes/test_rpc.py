@@ -51,7 +51,11 @@ def missing(name, shown, searched, hint=None):
             {"minimum": 1},
             [{"sku": "bell", "cost": 9.90}, {"sku": "chain", "cost": 24.00}],
         ),
-        ("find_parts?select=sku,stock&order=stock.desc&limit=1", {"minimum": 1}, [{"sku": "tube", "stock": 9}]),
+        (
+            "find_parts?select=sku,stock&order=stock.desc&limit=1",
+            {"minimum": 1},
+            [{"sku": "tube", "stock": 9}],
+        ),
         (
             "find_parts?select=sku,order_lines(quantity)&sku=eq.chain",
             {"minimum": 1},
