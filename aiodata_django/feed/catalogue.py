@@ -6,6 +6,7 @@ queries themselves (``db.published``, ``control``) and what a change means to so
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
@@ -13,6 +14,7 @@ import psycopg
 from psycopg import errors
 
 from ..core.changes.published import Published
+from ..core.errors import ApiError
 from ..core.state.audience import Grants
 from ..db.published import load_publication, load_published, mending
 from .control import Control
@@ -45,6 +47,7 @@ class Catalogue:
         self._further = further
         self._grants: dict[str, Grants] = {}
         self._fingerprint = ""
+        self._loading = asyncio.Lock()  # of two loads at once the older might end last
         self.published = Published({})
         self.version = 0
         self.changed: dict[int, int] = {}
@@ -53,24 +56,40 @@ class Catalogue:
 
     async def load(self) -> bool:
         """Read everything anew. True when anything changed."""
+        async with self._loading:
+            return await self._load()
+
+    async def _load(self) -> bool:
         fingerprint = await self._control.fingerprint()
         connection = await self._control.connection()
         published = await load_published(connection, self._schemas(), self._further)
         await self._mend(published, connection)
-        grants = {role: await self._gate.grants(role, published) for role in list(self._grants)}
+        roles = list(self._grants)
+        grants = {role: found for role in roles if (found := await self._granted(role, published))}
         touched = self._differences(published, grants)
         self._fingerprint = fingerprint
         self.published, self._grants = published, grants
-        if touched:
+        if touched or len(grants) < len(roles):
             self.version += 1
             self.changed.update(dict.fromkeys(touched, self.version))
-        return bool(touched)
+            return True
+        return False
+
+    async def _granted(self, role: str, published: Published) -> Grants | None:
+        """What a role known so far may select; None when it cannot be taken any more."""
+        try:
+            return await self._gate.grants(role, published)
+        except ApiError as error:
+            if error.passing:
+                raise
+            return None  # its sockets are told when they ask; nobody else has to know
 
     async def refresh(self) -> bool:
         """Read everything anew if a definition or privilege changed. True when so."""
-        if await self._control.fingerprint() == self._fingerprint:
-            return False
-        return await self.load()
+        async with self._loading:
+            if await self._control.fingerprint() == self._fingerprint:
+                return False
+            return await self._load()
 
     def forget(self) -> None:
         """The next :meth:`refresh` loads."""
@@ -89,8 +108,11 @@ class Catalogue:
 
     async def grants(self, role: str) -> Grants:
         """What a role may select. Raises ApiError when it cannot be taken."""
-        if role not in self._grants:
-            self._grants[role] = await self._gate.grants(role, self.published)
+        while role not in self._grants:
+            published = self.published
+            found = await self._gate.grants(role, published)
+            if published is self.published:  # otherwise it does not know the tables of now
+                self._grants[role] = found
         return self._grants[role]
 
     def schemas(self) -> Sequence[str]:

@@ -87,6 +87,8 @@ class Hub:
         self._digests: OrderedDict[int, Digest] = OrderedDict()
         self._odd: set[int] = set()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []
+        self._look: asyncio.Task[None] | None = None
+        self._looking = asyncio.Lock()
 
     # Reading ------------------------------------------------------------------------------------------
 
@@ -225,11 +227,33 @@ class Hub:
                 tables = self.catalogue.published.tables
 
     async def refresh(self) -> None:
-        """Look whether definitions or privileges changed; wake everybody if so."""
-        if await self.catalogue.refresh():
-            self._digests.clear()
-            self._odd.clear()
-            self._wake_all()
+        """Look whether definitions or privileges changed; wake everybody if so.
+
+        Whoever asks before a look has begun shares it: a thousand sockets may ask at once.
+        """
+        if self._look is None:
+            self._look = asyncio.create_task(self._refresh())
+            self._look.add_done_callback(lambda look: look.cancelled() or look.exception())
+        await asyncio.shield(self._look)
+
+    async def _refresh(self) -> None:
+        async with self._looking:
+            self._look = None  # who asks from now on may know of something newer
+            if await self.catalogue.refresh():
+                self._digests.clear()
+                self._odd.clear()
+                self._wake_all()
+
+    async def left_behind(self, version: int) -> bool:
+        """Whether definitions are not those of ``version`` any more, looked at now, or cannot be looked at.
+
+        Then what PostgreSQL refused may have been right when it was put together: it is to be tried again.
+        """
+        try:
+            await self.refresh()
+        except (psycopg.Error, ApiError, OSError):
+            return True
+        return self.catalogue.version != version
 
     def _publish(self, transactions: Sequence[Transaction], position: int) -> None:
         self.position = max(self.position, position)

@@ -142,7 +142,7 @@ class V1Reader(HubReader):
             while True:
                 if self.epoch != self.hub.epoch:
                     raise Closed(CLOSE_RESTART, "the change feed started anew: connect and read again")
-                if self.version != self.hub.catalogue.version:
+                while self.version != self.hub.catalogue.version:
                     await self._look()
                 transaction = self.next()
                 if transaction is None:
@@ -176,11 +176,19 @@ class V1Reader(HubReader):
         self._patience()
         number = 0
         while True:
-            for text in await self._frames(digest, number):
+            for text in await self._told(digest, number):
                 await self._outlet.send(text)
             if digest.part(number).last:
                 return
             number += 1
+
+    async def _told(self, digest: Digest, number: int) -> Sequence[str]:
+        try:
+            return await self._frames(digest, number)
+        except ApiError as error:
+            if not error.passing and await self.hub.left_behind(self.version):
+                raise Closed(CLOSE_RESTART, "definitions changed: connect and read again") from error
+            raise
 
     async def _frames(self, digest: Digest, number: int) -> Sequence[str]:
         audiences = [a for oid, a in self._audiences.items() if oid in digest.touched]

@@ -34,7 +34,6 @@ from .need import Needs
 from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed, Outlet
 from .standing import (
     ADDED,
-    BEHIND,
     EPOCH,
     JOIN,
     OPAQUE,
@@ -109,7 +108,7 @@ class V2Reader(Standing):
         await self._answer()
         if self.epoch != self.hub.epoch:
             await self._begin_again(EPOCH)
-        if self._subs.version != self.hub.catalogue.version:
+        while self._subs.version != self.hub.catalogue.version:
             await self._look_again(SCHEMA)
         try:
             transaction = self.next()
@@ -308,26 +307,21 @@ class V2Reader(Standing):
         if known is None:
             try:
                 known = await encode(digest, number, layouts, self.hub.gate)
-            except ApiError as error:
-                return await self._encoded_singly(digest, number, layouts, error)
+            except ApiError:
+                return await self._encoded_singly(digest, number, layouts)
             digest.keep(who, known)
         lost = known.lost
         self._mark((p for p, a in self._subs.pieces.items() if a in lost), OPAQUE)
         return known.batches
 
     async def _encoded_singly(
-        self, digest: Digest, number: int, layouts: tuple[Layout, ...], error: ApiError
+        self, digest: Digest, number: int, layouts: tuple[Layout, ...]
     ) -> Sequence[str]:
-        """A policy raised: audiences that can be judged are; the others wait until definitions change."""
+        """A policy raised: audiences that can be judged are. The others' rows are read: that tells whether
+        the database was away, or definitions had changed, or it is the policy that raises."""
         if len(layouts) > 1:
             return [b for layout in layouts for b in await self._encoded(digest, number, (layout,))]
-        pieces = [piece for piece, a in self._subs.pieces.items() if a == layouts[0].audience]
-        if error.passing or error.code in BEHIND:
-            self._mark(pieces, OPAQUE)  # the database is away, or ahead of us: they are read anew
-            return ()
-        for piece in pieces:
-            if piece not in self._subs.paused:
-                await self._pause(piece, error)
+        self._mark((piece for piece, a in self._subs.pieces.items() if a == layouts[0].audience), OPAQUE)
         return ()
 
     async def _satisfy(self) -> None:

@@ -28,9 +28,6 @@ JOIN, ADDED = "join", "added"
 SCHEMA, ROLE, POLICY = "schema", "role", "policy"
 TRIMMED, EPOCH, OPAQUE, SIZE = "trimmed", "epoch", "opaque", "size"
 
-BEHIND = frozenset(("42703", "42P01"))
-"""What PostgreSQL says of a column or table that went before we heard of it: the rows are read anew."""
-
 
 class Standing(HubReader):
     """A reader with a copy to keep right. ``resynced`` is told the cause of each snapshot."""
@@ -86,11 +83,11 @@ class Standing(HubReader):
         except ApiError as error:
             if error.passing:
                 return
-            if len(pieces) == 1:
+            if len(pieces) > 1:
+                for piece in pieces:
+                    await self._snapshots([piece])
+            elif not await self.hub.left_behind(self._subs.version):
                 await self._pause(pieces[0], error)
-                return
-            for piece in pieces:
-                await self._snapshots([piece])
 
     async def _pause(self, piece: Piece, error: ApiError) -> None:
         """The piece gives nothing until definitions change: a policy or a filter of it raises."""
@@ -99,6 +96,8 @@ class Standing(HubReader):
         await self._error(error, piece[0])
 
     async def _snapshot_of(self, pieces: Sequence[Piece]) -> None:
+        if self._subs.version != self.hub.catalogue.version:
+            return  # changed while that was announced: looked at first
         tables = self.hub.catalogue.published.tables
         sections = [
             Section(piece, tables[piece[1]], self._subs.pieces[piece], self._subs.name(piece[1]))
