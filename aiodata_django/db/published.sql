@@ -117,10 +117,10 @@ columns as (
     join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
     left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''
 ),
-types (oid) as (
-    select distinct atttypid from columns
+types (relid, oid) as (
+    select attrelid, atttypid from columns
     union
-    select x.oid
+    select y.relid, x.oid
     from types y
     join pg_type t on t.oid = y.oid
     cross join lateral (
@@ -131,6 +131,33 @@ types (oid) as (
         select a.atttypid from pg_attribute a
         where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
     ) x (oid)
+),
+-- What else decides how rows look and who sees them, by the transactions that wrote it last: a rewritten column
+-- of the same type, the labels and attributes of types, functions and views that policies lead to.
+revisions (relid, place, written) as (
+    select a.attrelid, 'c' || a.attnum, a.xmin
+    from judged t
+    join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    union all
+    select y.relid, 't' || t.oid, t.xmin from types y join pg_type t on t.oid = y.oid and t.oid >= 16384
+    union all
+    select y.relid, 'e' || e.oid, e.xmin from types y join pg_enum e on e.enumtypid = y.oid
+    union all
+    select y.relid, 'a' || t.oid || '.' || a.attnum, a.xmin
+    from types y
+    join pg_type t on t.oid = y.oid and t.typtype = 'c'
+    join pg_attribute a on a.attrelid = t.typrelid and a.attnum > 0
+    union all
+    select r.relid, 'f' || p.oid, p.xmin
+    from reach r
+    join pg_proc p on r.classid = 'pg_proc'::regclass and p.oid = r.objid
+    union all
+    select r.relid, 'v' || w.oid, w.xmin
+    from reach r
+    join pg_rewrite w on r.classid = 'pg_rewrite'::regclass and w.oid = r.objid
+),
+revised (relid, revision) as (
+    select relid, md5(string_agg(distinct place || ':' || written, ' ')) from revisions group by relid
 )
 select json_build_object(
     'tables', coalesce((
@@ -138,6 +165,7 @@ select json_build_object(
             'oid', t.oid::bigint, 'schema', t.nspname, 'name', t.relname, 'kind', t.relkind,
             'root', t.root::bigint, 'identity', t.relreplident, 'row_security', t.relrowsecurity,
             'exposed', t.exposed, 'obstacle', t.obstacle,
+            'revision', (select r.revision from revised r where r.relid = t.oid),
             'key', coalesce((
                 select json_agg(c.attname order by c.attnum)
                 from columns c where c.attrelid = t.oid and c.attnum = any (t.attnums)
@@ -180,6 +208,6 @@ select json_build_object(
                 from pg_attribute a
                 where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
             ), '[]')
-        )) from types y join pg_type t on t.oid = y.oid left join pg_type e on e.oid = t.typelem
+        )) from (select distinct oid from types) y join pg_type t on t.oid = y.oid left join pg_type e on e.oid = t.typelem
     ), '[]')
 )::text

@@ -29,9 +29,9 @@ select pg_catalog.md5(pg_catalog.concat_ws('|',
             c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relkind), ';' order by c.oid)
         from pg_class c where c.relkind in ('r', 'p') and c.relpersistence = 'p' and c.oid >= 16384),
     (select string_agg(pg_catalog.concat_ws(',', a.attrelid, a.attnum, a.attname, a.atttypid, a.attacl::text,
-            a.attgenerated, a.attnotnull), ';' order by a.attrelid, a.attnum)
+            a.attgenerated, a.attnotnull, a.xmin), ';' order by a.attrelid, a.attnum)
         from pg_attribute a join pg_class c on c.oid = a.attrelid
-        where c.relkind in ('r', 'p') and c.relpersistence = 'p' and c.oid >= 16384 and a.attnum > 0),
+        where c.relkind in ('r', 'p', 'c') and c.relpersistence = 'p' and c.oid >= 16384 and a.attnum > 0),
     (select string_agg(pg_catalog.concat_ws(',', p.oid, p.xmin), ';' order by p.oid) from pg_policy p),
     (select string_agg(pg_catalog.concat_ws(',', i.indexrelid, i.indrelid, i.indkey, i.indimmediate,
             i.indisvalid, i.indisreplident), ';' order by i.indexrelid)
@@ -47,7 +47,15 @@ select pg_catalog.md5(pg_catalog.concat_ws('|',
     (select string_agg(pg_catalog.concat_ws(',', p.oid, p.xmin), ';' order by p.oid)
         from pg_publication p),
     (select string_agg(pg_catalog.concat_ws(',', p.prrelid, p.prpubid), ';' order by p.oid)
-        from pg_publication_rel p)
+        from pg_publication_rel p),
+    (select string_agg(pg_catalog.concat_ws(',', t.oid, t.xmin), ';' order by t.oid)
+        from pg_type t where t.typtype in ('d', 'e') and t.oid >= 16384),
+    (select string_agg(pg_catalog.concat_ws(',', e.oid, e.xmin), ';' order by e.oid) from pg_enum e),
+    (select string_agg(pg_catalog.concat_ws(',', p.oid, p.xmin), ';' order by p.oid)
+        from pg_proc p where p.oid >= 16384),
+    (select string_agg(pg_catalog.concat_ws(',', w.oid, w.xmin), ';' order by w.oid)
+        from pg_rewrite w join pg_class c on c.oid = w.ev_class
+        where w.oid >= 16384 and c.relpersistence = 'p')
 ))
 """
 

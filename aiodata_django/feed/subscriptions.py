@@ -149,5 +149,5 @@ class Subscriptions:
         digest = hashlib.sha256()
         for piece, audience in sorted(self.pieces.items(), key=lambda item: item[0]):
             table = self._catalogue.published.tables[piece[1]]
-            digest.update(repr((piece, audience, table.key, table.columns)).encode())
+            digest.update(repr((piece, audience, table.key, table.columns, table.revision)).encode())
         return digest.hexdigest()[:12]

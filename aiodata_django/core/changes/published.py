@@ -46,6 +46,8 @@ class PublishedTable:
     does; ``root`` is the oid of the topmost partitioned table (its own otherwise), whose name rows go by.
     ``depends`` are the oids of other tables its policies read; ``looks_itself_up``: they look at rows of this
     table other than by their columns, so that the image of a row that is gone cannot be judged.
+    ``revision`` changes with everything else that decides how rows look or who sees them, such as the labels
+    of an enum or a function that a policy calls.
     """
 
     oid: int
@@ -62,6 +64,7 @@ class PublishedTable:
     looks_itself_up: bool = False
     obstacle: str | None = None
     exposed: bool = True
+    revision: str | None = None
 
     @property
     def qualified(self) -> QualifiedName:
