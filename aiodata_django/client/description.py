@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,13 @@ class Description:
 
     name: str
     fields: Fields
+
+    @classmethod
+    def of_copy(cls, name: str, columns: Iterable[tuple[str, str]], key: Container[str]) -> Description:
+        """A table as its rows tell it: names and types of columns, and the key; the rest is not known."""
+        unknown = {"dims": 0, "null": None, "info": None}
+        about = {column: {"main": column in key, "type": kind, **unknown} for column, kind in columns}
+        return cls(name, Fields({column: _field(column, each) for column, each in about.items()}))
 
     @property
     def columns(self) -> list[tuple[str, str]]:

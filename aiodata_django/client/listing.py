@@ -28,10 +28,15 @@ class Listing:
         self.described = descriptions(decode((await self._origin.request("GET", "/")).body))
 
     def show(self, cache: Cache, problems: Mapping[str, Error]) -> None:
-        """Let all tables be as described, and read from ``cache``; ``problems`` say why some do not."""
+        """Let all tables be as described, and read from ``cache``; ``problems`` say why some do not.
+
+        A table whose rows came before its description, as when it was granted just now, is shown as well:
+        whoever is called back about its rows finds it.
+        """
         self.cache, self.problems = cache, problems
+        known = {each.name for each in self.described}
         tables = {}
-        for description in self.described:
+        for description in (*self.described, *map(self._copied, cache.tables.keys() - known)):
             name = description.name
             table = self._tables[name] if name in self._tables else self._new_table(description)
             table.describe(description, cache.tables.get(name))
@@ -39,10 +44,14 @@ class Listing:
             tables[name] = table
         replace_tables(self._tables, tables)
 
+    def _copied(self, name: str) -> Description:
+        table = self.cache.tables[name]
+        return Description.of_copy(name, table.rows.columns, table.key)
+
     def fits(self, *, whole: bool) -> bool:
         """Whether the description has the columns that the cache has, and if that is ``whole`` no others."""
         described = {each.name: {name for name, _ in each.columns} for each in self.described}
-        shown = {name: set(table.rows.names) for name, table in self.cache.tables.items()}
+        shown = {name: set(table.rows.names) for name, table in self.cache.tables.items() if len(table)}
         return all(
             described.get(name) == columns if whole else columns <= described.get(name, set())
             for name, columns in shown.items()

@@ -284,3 +284,23 @@ async def test_who_waits_for_a_stopped_client_is_told(make_aiodata_server):
     await client.stop()
     with pytest.raises(Unreachable, match="stopped"):
         await waiting
+
+
+async def test_a_table_granted_while_following_is_there_when_its_rows_are_told(make_aiodata_server):
+    server = make_aiodata_server(DEMO_SCHEMA + "revoke all on api.owners from auth, anon;")
+    shown, heard = [], Heard()
+
+    def told(action, table, entries):
+        shown.append(table in client.tables and len(client.tables[table]))
+        heard(action, table, entries)
+
+    async with Client(server.url, token(), callback=told) as client:
+        await client.live()
+        assert "owners" not in client.tables
+        with psycopg.connect(server.admin_uri) as connection:
+            (count,) = connection.execute("select count(*) from api.owners").fetchone()
+        sql(server, "grant select on api.owners to auth")
+        await heard.wait(count, 20)
+        assert [table for _, table, _ in heard] == ["owners"] * count
+        assert shown == [count] * count
+        assert client.tables.owners.key == ("id",)

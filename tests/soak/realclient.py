@@ -71,6 +71,7 @@ class ClientWitness(Witness):
         super().__init__(seat, seed)
         self._url = url
         self._client: Client | None = None
+        self._keys: dict[str, tuple[str, ...]] = {}
         self._anew = asyncio.Event()
 
     @property
@@ -89,7 +90,9 @@ class ClientWitness(Witness):
 
     def _key(self, table: str, row: Mapping[str, Any]) -> Key:
         assert self._client is not None
-        return tuple(row[name] for name in self._client.tables[table].key)
+        if table in self._client.tables:  # of one that is gone, the last rows are told now
+            self._keys[table] = self._client.tables[table].key
+        return tuple(row[name] for name in self._keys[table])
 
     async def forget(self) -> None:
         """Another client takes over."""
