@@ -24,7 +24,7 @@ EVERY_TABLE = "*"
 
 
 class State(NamedTuple):
-    """What subscriptions came to by one version of the catalogue; ``definitions`` are keys and columns."""
+    """What subscriptions came to by one version of the catalogue; ``definitions``: keys and columns told."""
 
     pieces: dict[Piece, Audience]
     definitions: dict[int, object]
@@ -64,9 +64,7 @@ class Subscriptions:
             del self.subs[sub_id]
         self.shape = self._fingerprint()
         self._names.update({oid: self._name(oid) for _, oid in self.pieces})
-        known = self._catalogue.published.tables
-        found = {oid: known[oid] for _, oid in self.pieces if oid in known}
-        self._definitions = {oid: (table.key, table.columns) for oid, table in found.items()}
+        self._definitions = {oid: self._described(oid) for oid in {oid for _, oid in self.pieces}}
         guarded = {oid for (_, oid), audience in self.pieces.items() if audience.guarded}
         self.read = frozenset(self._catalogue.read_by(guarded))
         return refused
@@ -113,13 +111,13 @@ class Subscriptions:
 
     def described(self, oids: Iterable[int]) -> Mapping[str, Any]:
         """Key and columns (name -> type) of tables, as ``ready`` and ``schema`` tell them."""
-        told: dict[str, Any] = {}
-        for oid in oids:
-            table = self._catalogue.published.tables[oid]
-            seen = {c for (_, o), audience in self.pieces.items() if o == oid for c in audience.columns}
-            columns = {c.name: c.type for c in table.columns if c.name in seen}
-            told[self.name(oid)] = {"key": list(table.key), "columns": columns}
-        return told
+        return {self.name(oid): self._described(oid) for oid in oids}
+
+    def _described(self, oid: int) -> Mapping[str, Any]:
+        table = self._catalogue.published.tables[oid]
+        seen = {c for (_, o), audience in self.pieces.items() if o == oid for c in audience.columns}
+        columns = {c.name: c.type for c in table.columns if c.name in seen}
+        return {"key": list(table.key), "columns": columns}
 
     def state(self) -> State:
         """What it all came to, to compare with later."""

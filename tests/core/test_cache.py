@@ -151,6 +151,14 @@ def test_a_table_made_anew_with_another_key_replaces_all_its_rows(pets):
     assert [plain(event)[0] for event in pets.differences(fresh) if event] == ["delete", "create"]
 
 
+def test_a_table_with_another_type_tells_only_rows_that_differ(pets):
+    fresh = TableCache("pets", [*COLUMNS[:2], ("note", "varchar"), COLUMNS[3]], KEY)
+    fresh.fill([row("Cat", 1), row("Cat", 2, "new"), row("Dog", 1)])
+    assert [plain(event) for event in pets.differences(fresh) if event] == [
+        ("update", [(row("Cat", 2), row("Cat", 2, "new"))])
+    ]
+
+
 rows = st.builds(
     row, st.sampled_from("abc"), st.integers(0, 3), st.sampled_from(["", "x", None]), st.just([1])
 )

@@ -282,3 +282,23 @@ def test_a_part_of_an_unknown_row_is_wanted():
     ]
     assert told == []
     assert [(table, bytes(key)) for table, key in copy.wanted] == [("pets", b'["a",1]')]
+
+
+def test_a_subscription_more_brings_its_columns_to_rows_that_another_holds():
+    copy, session = Copy(), ClientSession([])
+    narrow = Subscription(1, "pets", "select=kind,id"), Subscription(2, "pets", "select=price")
+    copy.subscribed(narrow)
+    session.connected(0.0)
+    described = {"key": KEY, "columns": {name: COLUMNS[name] for name in KEY}}
+    told = []
+    for text in (
+        frames.frame("ready", resumed=False, schema={"pets": described}),
+        frames.snap(1, "pets", [b'{"kind":"a","id":1}'], {"more": False, "group": 1, "left": 0, "at": "e:1"}),
+        frames.frame("schema", {**described, "columns": COLUMNS}, table="pets"),
+        frames.snap(
+            2, "pets", [b'{"kind":"a","id":1,"price":7}'], {"more": False, "group": 2, "left": 0, "at": "e:2"}
+        ),
+    ):
+        told += [e for each in session.receive(text, 0.0) for e in copy.take(each) if e is not None]
+    assert [event.action for event in told] == ["create", "update"]
+    assert copy.cache.tables["pets"].get("a", 1)[0].price == 7

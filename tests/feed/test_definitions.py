@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-from aiodata_django.core.state.session import Subscription
+from aiodata_django.core.identity import Identity
+from aiodata_django.core.state.session import SchemaChanged, Subscription
 
 from .copy import Copy
 
@@ -151,3 +153,20 @@ async def test_what_a_policy_calls_is_part_of_it(stage, table: str, change: str)
     await here.write(change)
     await here.feed.hub.refresh()
     await copy.until(lambda: sorted(copy.table(table)) == [(1,), (20,)])
+
+
+async def test_what_a_role_or_subscription_more_sees_of_a_table_is_described(stage) -> None:
+    grants = "grant usage on schema api to anon; grant select (id, name) on api.pets to anon;"
+    here = await stage(SCHEMA + grants)
+    copy = Copy(here.feed, "auth", Subscription(1, "pets", "select=name"), expires=time.time() + 30)
+    copy.tokens["anon"] = Identity("anon", {"role": "anon"}, True, None)
+    await (await copy.connect()).live()
+    copy.say(copy.session.subscribe(Subscription(2, "pets", "select=color")))
+    await copy.synced()
+    copy.say(copy.session.unsubscribe(2), copy.session.unsubscribe(1))
+    copy.say(copy.session.subscribe(Subscription(3, "pets")))
+    await copy.synced()
+    copy.say(copy.session.authenticate("anon"))
+    await copy.until(lambda: "role" in copy.resyncs)
+    described = [list(event.columns) for event in copy.events if isinstance(event, SchemaChanged)]
+    assert described == [["id", "name", "color"], ["id", "name", "color"], ["id", "name"]]

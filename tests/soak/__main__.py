@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import sys
 from argparse import ArgumentParser
 from dataclasses import replace
 
+import django
+
 from tests.conftest import temporary_postgres
 
-from .nemesis import ACTS
-from .run import Course, SoakFailure, soak
-from .stage import SETTINGS
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()  # before the ORM's models are imported
+
+from .nemesis import ACTS  # noqa: E402
+from .run import Course, SoakFailure, soak  # noqa: E402
+from .stage import SETTINGS  # noqa: E402
 
 
 def main() -> int:

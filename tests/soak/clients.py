@@ -12,7 +12,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -67,10 +67,14 @@ class Step(NamedTuple):
 
     kind: str
     told: tuple[Told, ...]
+    seats: tuple[Seat, ...] = ()  # for whom it may have been told
 
 
 class Witness:
     """What every witness keeps: ``steps`` told, ``complaints`` of its own, ``resyncs`` and ``closings``.
+
+    ``lately`` are the seats it may be told for: the present one, and former ones until the server has taken
+    notice of the change.
 
     ``merged``: a table's rows are kept together, whichever subscription holds them, and nothing is told of
     those that were there from the first.
@@ -80,6 +84,8 @@ class Witness:
 
     def __init__(self, seat: Seat, seed: int) -> None:
         self.seat = seat
+        self.faces = (seat, *seat.others)
+        self.lately = (seat,)
         self.random = random.Random(f"{seed}-{seat.name}")
         self.steps: list[Step] = []
         self.complaints: list[str] = []
@@ -107,9 +113,18 @@ class Witness:
         """Begin anew, as one who was never here."""
         raise NotImplementedError
 
+    async def turn(self) -> None:
+        """Be somebody else from the next token on."""
+        self.seat = self.faces[(self.faces.index(self.seat) + 1) % len(self.faces)]
+        self.lately = (*self.lately, self.seat)
+
+    def step(self, kind: str, told: Iterable[Told]) -> None:
+        """Write down what was told."""
+        self.steps.append(Step(kind, tuple(told), self.lately))
+
     async def token(self) -> str:
         """A token, short-lived for some seats."""
-        life = self.random.uniform(2, 12) if self.seat.short else 7200
+        life = 7200 if not self.seat.short else self.random.uniform(2, 4 if len(self.faces) > 1 else 12)
         return token(self.seat.role, exp=time.time() + life, **self.seat.claims)
 
     def check_sum(self, accounts: Rows | None) -> None:
@@ -155,10 +170,17 @@ class WireWitness(Witness):
         """Begin anew; the next connection has no cursor."""
         self.session = self._new_session()
         self._rows.clear()
-        self.steps.append(Step("forget", ()))
+        self.step("forget", ())
         self.joins += 1
         if self._socket is not None:
             await self._socket.close()
+
+    async def turn(self) -> None:
+        """A new token on the open socket, of somebody else."""
+        await super().turn()
+        if self._socket is not None:
+            with suppress(SocketClosed, OSError):
+                await self._socket.send(self.session.authenticate(await self.token()))
 
     # The socket ---------------------------------------------------------------------------------------
 
@@ -243,6 +265,8 @@ class WireWitness(Witness):
                 return self._commit(event)
             case Resync():
                 self.resyncs[event.why] += 1
+                if event.why == "role":
+                    self.lately = (self.seat,)
             case AuthSoon() if not self.seat.lazy:
                 return [self.session.authenticate(await self.token())]
             case Failed():
@@ -292,7 +316,7 @@ class WireWitness(Witness):
         return wanted
 
     def _step(self, kind: str, told: list[Told]) -> None:
-        self.steps.append(Step(kind, tuple(told)))
+        self.step(kind, told)
         for (_, table), rows in self._rows.items():
             if table == "accounts":
                 self.check_sum(rows)

@@ -143,6 +143,14 @@ class Nemesis:
         for witness in chosen:
             witness.echo = False
 
+    async def change_claims(self) -> None:
+        """Some sockets speak for somebody else from now on."""
+        for _ in range(self.random.randint(1, 3)):
+            for witness in self.witnesses:
+                if len(witness.faces) > 1:
+                    await witness.turn()
+            await asyncio.sleep(self.random.uniform(0.2, 2))
+
     async def newcomers(self) -> None:
         """Clients come anew, one after the other, all the time."""
         for _ in range(12):
@@ -159,6 +167,24 @@ class Nemesis:
         await asyncio.sleep(self.random.uniform(0.2, 1.5))
         if self._columns > 1:
             await self._define(f"alter table api.plain drop column extra{self._columns - 1}")
+
+    async def alter_types(self) -> None:
+        """Columns are rewritten, of which no row in the WAL tells: other types, other values."""
+        amount = "alter table api.pairs alter amount type {} using amount + {}"
+        again = "insert into soak.audit (tab, v, row) select '{0}', v, row_to_json(t) from api.{0} t"
+        for kind in ("numeric(12,4)", "numeric(9,3)", "numeric(10,2)"):
+            changed = amount.format(kind, self.random.choice((0, 1)))
+            await self._define(f"begin; {changed}; {again.format('pairs')}; commit")
+            await asyncio.sleep(self.random.uniform(0, 1))
+        for kind in ("jsonb", "json"):
+            changed = f"alter table api.documents alter content type {kind}"
+            await self._define(f"begin; {changed}; {again.format('documents')}; commit")
+
+    async def rename_column(self) -> None:
+        """A column has another name for a while."""
+        for old, new in (("body", "text"), ("text", "body")):
+            await self._define(f"alter table api.events rename {old} to {new}")
+            await asyncio.sleep(self.random.uniform(0, 1))
 
     async def alter_policy(self) -> None:
         """What may be seen of the notes is another thing, and later what it was."""
@@ -221,6 +247,8 @@ ACTS = (
     "newcomers",
     "standby_missing",
     "alter_columns",
+    "alter_types",
+    "change_claims",
     "alter_policy",
     "revoke",
     "stall_sockets",
@@ -232,6 +260,7 @@ ACTS = (
     "restart_server",
     "freeze_server",
     "add_policy",
+    "rename_column",
 )
 
 

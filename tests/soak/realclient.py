@@ -14,7 +14,7 @@ from aiodata_django.client import Client, backoff
 from aiodata_django.client.transport import Headers, HttpSocket, HttpTransport
 from aiodata_django.core.state.entry import Entry, asdict
 
-from .clients import Key, Piece, Rows, Step, Told, Witness
+from .clients import Key, Piece, Rows, Told, Witness
 from .world import Seat
 
 LONGEST_WAIT = 1.0
@@ -104,7 +104,7 @@ class ClientWitness(Witness):
         backoff.LONGEST = LONGEST_WAIT
         while True:
             self._anew.clear()
-            self.steps.append(Step("forget", ()))
+            self.step("forget", ())
             client = self._client = self._new_client()
             anew = asyncio.ensure_future(self._anew.wait())
             starting = asyncio.ensure_future(client.start())
@@ -134,7 +134,7 @@ class ClientWitness(Witness):
         for each in entries:
             old, new = each if action == "update" else (None, each) if action == "create" else (each, None)
             told += self._net(table, old, new)
-        self.steps.append(Step("told", tuple(told)))
+        self.step("told", told)
         assert self._client is not None
         if "accounts" in self._client.tables:
             accounts = self._client.tables["accounts"]

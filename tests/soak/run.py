@@ -19,6 +19,7 @@ from aiodata_django.db.embedded import EmbeddedPostgres
 from .clients import WireWitness, Witness
 from .nemesis import ACTS, Deck, Nemesis
 from .oracle import Judge, Truth, differences, unexplained
+from .orm import OrmWriter
 from .realclient import ClientWitness
 from .stage import Stage
 from .world import Seat, seats
@@ -99,7 +100,8 @@ class Soak:
         course = self.course
         shared = course.seed, self.ledger, course.pace
         sql = [SqlWriter(n, *shared, self.stage.uri, course.big) for n in (1, 2, 3)]
-        return [*sql, HttpWriter(4, *shared, lambda: self.stage.server.url)]
+        http = HttpWriter(4, *shared, lambda: self.stage.server.url)
+        return [*sql, http, OrmWriter(5, *shared, self.stage.uri)]
 
     def _log(self, text: str) -> None:
         self.course.tell(f"[{time.monotonic() - self._began:7.1f}] {text}")

@@ -8,7 +8,7 @@ share, and triggers write each version that ever was into ``soak.audit``, in the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiodata_django.core.state.session import Subscription
@@ -128,7 +128,8 @@ MARKERS = Watched(9, "ledger", "writer=eq.0", "writer = 0", holds=lambda row: ro
 @dataclass(frozen=True)
 class Seat:
     """Somebody who watches: role, claims, subscriptions. ``short`` tokens live seconds, ``lazy`` ones are
-    not renewed before they end; ``through`` names the kind of client."""
+    not renewed before they end; ``through`` names the kind of client. ``others`` are whom the same socket may
+    speak for with its next token."""
 
     name: str
     role: str
@@ -137,6 +138,7 @@ class Seat:
     short: bool = False
     lazy: bool = False
     through: str = "wire"
+    others: tuple[Seat, ...] = ()
 
     def may_see(self, table: str, row: Row, members_ever: set[tuple[str, int]]) -> bool:
         """Whether any policy that ever held let this role see the row."""
@@ -167,6 +169,7 @@ _MONEY = Watched(8, "accounts")
 def seats() -> tuple[Seat, ...]:
     """Everybody who watches."""
     ann, bob, cleo = ({"sub": person} for person in PEOPLE)
+    faces = Seat("", "auth", bob), Seat("", "clerk"), Seat("", "auth", cleo), Seat("", "anon")
     return (
         Seat("ann", "auth", ann),
         Seat("ann-too", "auth", ann, through="client"),
@@ -180,4 +183,10 @@ def seats() -> tuple[Seat, ...]:
         Seat("other-parts", "clerk", {}, (_PAIRS, _ROOM, _FEW, _MONEY, MARKERS), short=True),
         Seat("overlap", "auth", bob, (_LOW, _SMALL, _ROOM, MARKERS)),
         Seat("overlap-too", "auth", cleo, (_LOW, _SMALL, _FEW, MARKERS), through="client"),
+        _of_many_faces(Seat("turncoat", "auth", ann, short=True), faces),
+        _of_many_faces(Seat("turncoat-too", "auth", ann, through="client", short=True), faces),
     )
+
+
+def _of_many_faces(seat: Seat, faces: tuple[Seat, ...]) -> Seat:
+    return replace(seat, others=tuple(replace(seat, role=f.role, claims=f.claims) for f in faces))

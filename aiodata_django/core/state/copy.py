@@ -166,7 +166,9 @@ class Copy:
     def _union(self, name: str, pieces: Mapping[int, TableCache]) -> TableCache:
         if len(pieces) == 1:
             return next(iter(pieces.values()))
-        union = next(iter(pieces.values())).blank() if pieces else self.cache.tables[name].blank()
+        # Pieces may be older than what the table is defined as now, which has the columns of all of them.
+        known = (self._defined.get(name), *pieces.values(), self.cache.tables.get(name))
+        union = next(shape for shape in known if shape is not None).blank()
         keys = dict.fromkeys(piece.key_of(row) for piece in pieces.values() for row in piece)
         union.fill(row for key in keys if (row := self._merged(union.rows, pieces, key)) is not None)
         return union

@@ -69,6 +69,9 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
             return NotImplemented
         return asdict(self) == asdict(other)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # Struct has one of its own, by which entries of two classes always differ
+
     def __hash__(self) -> int:
         return hash(frozenset(asdict(self).items()))
 
