@@ -5,7 +5,9 @@ session itself (``db.replication``) and who reads the log (``hub``).
 
 A temporary slot dies with its session and the next one may miss commits: a new epoch, readers start over.
 A durable slot goes on where its confirmation stands: the same epoch, and the log drops what it had. Its
-confirmation lags ``CONFIRM_LAG`` seconds behind: a restarted process refills its ring from PostgreSQL.
+confirmation lags ``CONFIRM_LAG`` seconds behind: a restarted process refills its ring from PostgreSQL. A slot
+that stands further on than the log was dropped and made again meanwhile: what was committed in between is in
+neither, so that is a new epoch too.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ class Capture:
         self._told = ""
         self._log = log
         self._durable = True
+        self._birth = ""  # of a durable slot that took the place of another in our time
         self._checkpoints: deque[tuple[float, int]] = deque()
         self.stream: ReplicationStream | None = None
         self.error: Exception | None = None
@@ -99,10 +102,12 @@ class Capture:
 
     def _epoch(self, stream: ReplicationStream) -> str:
         history = f"{stream.system.identifier}/{stream.system.timeline}/{stream.system.database}"
-        name = stream.slot.name
         if stream.slot.temporary or stream.system.wal < self._log.end:
-            name += secrets.token_hex(8)  # commits may be missing, or were undone by a restore
-        return hashlib.sha256(f"{history}/{name}".encode()).hexdigest()[:16]
+            # Commits may be missing, or were undone by a restore.
+            return _hashed(f"{history}/{stream.slot.name}{secrets.token_hex(8)}")
+        if 0 < self._log.end < stream.slot.start:
+            self._birth = secrets.token_hex(8)
+        return _hashed(f"{history}/{stream.slot.name}{self._birth}")
 
     async def _pump(self, stream: ReplicationStream) -> None:
         assembler = Assembler(SpooledBuffer)
@@ -134,3 +139,7 @@ class Capture:
         while checkpoints and now - checkpoints[0][0] >= CONFIRM_LAG:
             confirmed = max(confirmed, checkpoints.popleft()[1])
         return confirmed
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

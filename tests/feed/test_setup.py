@@ -2,6 +2,7 @@
 
 import psycopg
 
+from aiodata_django.feed import capture
 from aiodata_django.feed.setup import Names, opened
 
 from .conftest import staged
@@ -87,5 +88,33 @@ async def test_a_durable_slot_lets_clients_go_on_after_a_restart_of_the_server(m
                 ]
                 assert copy.resyncs == []
                 assert [e.resumed for e in copy.events if type(e).__name__ == "Ready"] == [False, True]
+        finally:
+            await setup.drop()
+
+
+async def test_a_slot_made_again_in_a_moment_is_not_taken_for_the_old_one(make_database, monkeypatch) -> None:
+    monkeypatch.setattr(capture, "_BACKOFF", (1.0,))
+    uri = make_database(SCHEMA)
+    known = names(uri)
+    async with opened(uri, known) as setup:
+        await setup.create()
+        try:
+            async with staged(uri, feed_slot=known.slot) as here:
+                await here.feed.ready()
+                copy = await (await Copy(here.feed, "auth").connect()).live()
+                await here.write("insert into api.pets values (1, 'a')")
+                await copy.synced()
+                await here.write(
+                    f"select pg_terminate_backend(active_pid, 5000) from pg_replication_slots"
+                    f" where slot_name = '{known.slot}'",
+                    f"select pg_drop_replication_slot('{known.slot}')",
+                    "insert into api.pets values (2, 'b')",
+                )
+                await setup.create()
+                assert here.feed.capture.stream is None
+                await here.write("insert into api.pets values (3, 'c')")
+                await copy.synced()
+                assert sorted(copy.table("pets")) == [(1,), (2,), (3,)]
+                assert copy.resyncs == ["epoch"]
         finally:
             await setup.drop()
