@@ -144,7 +144,7 @@ class Catalogue:
     ) -> None:
         publication = await load_publication(connection, self._publication)
         statements = mending(published, publication, self._publication, connection.info.server_version)
-        self.problem = None
+        told, self.problem = self.problem, None
         try:
             for statement in statements:
                 await self._control.execute(statement)
@@ -152,7 +152,8 @@ class Catalogue:
             sql = "; ".join(statements)
             what = "No change events" if publication is None else "Some tables give no change events"
             self.problem = f"{what}: the publication is not as it should be; run as the tables' owner: {sql}"
-            logger.warning("%s", self.problem)
+            if self.problem != told:
+                logger.warning("%s", self.problem)
         except errors.DuplicateObject:
             pass  # another process made it in this moment
         self.exists = publication is not None or self.problem is None
