@@ -14,7 +14,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -314,9 +314,19 @@ def _conflicts(settings: Settings) -> list[str]:
     return problems
 
 
-@cache
 def current() -> Settings:
-    """The Django project's settings; read at the first call, and again after ``override_settings``."""
+    """The Django project's settings; read at the first call, and again after ``override_settings``.
+
+    And when an alias got another database: Django's test runner tells nobody that it does so, and tests must
+    never work on the real one.
+    """
+    from django.conf import settings
+
+    return _current(tuple(str(entry.get("NAME")) for entry in settings.DATABASES.values()))
+
+
+@lru_cache(maxsize=1)
+def _current(_databases: tuple[str, ...]) -> Settings:
     return django_sources().settings()
 
 
@@ -359,4 +369,4 @@ def _watch_settings() -> None:
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting in ("AIODATA", "DATABASES"):
-        current.cache_clear()
+        _current.cache_clear()

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -221,6 +222,15 @@ def test_without_an_address_the_django_alias_gives_it():
         assert conf.current().db_uri == r"dbname='d b' password=it\'s host=h port=5433"
     with override_settings(AIODATA={"DB_URI": "postgres://mine/"}, DATABASES={"default": alias}):
         assert conf.current().db_uri == "postgres://mine/"
+
+
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+def test_an_alias_that_is_given_a_test_database_is_noticed():
+    alias = {"ENGINE": "django.db.backends.postgresql", "NAME": "real"}
+    with override_settings(AIODATA={"DATABASE": "api"}, DATABASES={"default": {}, "api": alias}):
+        assert conf.current().db_uri == "dbname=real"
+        settings.DATABASES["api"]["NAME"] = "test_real"  # as Django's test runner does
+        assert conf.current().db_uri == "dbname=test_real"
 
 
 def test_every_setting_has_a_reader():

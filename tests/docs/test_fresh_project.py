@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 import psycopg
@@ -46,10 +46,10 @@ class Project:
             file = self.directory / "mysite" / block.info.removeprefix("python append=")
             with file.open("a") as opened:
                 opened.write("\n" + self._here(block.text))
-        elif block.info.startswith("python file="):
-            file = self.directory / block.info.removeprefix("python file=")
+        elif " file=" in block.info:
+            file = self.directory / block.info.partition(" file=")[2]
             file.parent.mkdir(exist_ok=True)
-            file.write_text(block.text)
+            file.write_text(self._as_superuser(block.text))
         elif block.info == "console":
             for command in re.findall(r"^\$ python (manage\.py .*?)(?: +#.*)?$", block.text, re.M):
                 if not INTERACTIVE.search(command):
@@ -75,6 +75,16 @@ class Project:
             assert shown in settings, f"the settings shown do not say {shown}"
             settings = settings.replace(shown, json.dumps(meant))
         return settings
+
+    def _as_superuser(self, text: str) -> str:
+        """With the tests' superuser in place of the page's."""
+        shown = '"USER": "postgres", "PASSWORD": "secret"'
+        user, password = (unquote(part or "") for part in (self._address.username, self._address.password))
+        return text.replace(shown, f'"USER": {user!r}, "PASSWORD": {password!r}')
+
+    def pytest(self) -> str:
+        """The project's own tests."""
+        return self._run("-m", "pytest", "-q")
 
     def manage(self, *arguments: str) -> str:
         return self._run("manage.py", *arguments)
@@ -158,6 +168,13 @@ async def test_the_tutorial_of_a_first_project_works(fresh_project: Project):
                 await asyncio.to_thread(wait_for_text, heard)
         assert heard.read_text() == "1 Buy tea\n"
         assert fresh_project.manage("shell", "-c", orm).split()[-1] == "1"
+
+
+def test_the_tests_of_the_page_on_tests_pass_in_a_fresh_project(fresh_project: Project):
+    for name in ("README.md", "docs/how-to/write-tests.md"):
+        for block in page(name).blocks():
+            fresh_project.follow(block)
+    assert "1 passed" in fresh_project.pytest()
 
 
 def wait_for_text(file: Path) -> None:
