@@ -1,7 +1,7 @@
 """One PostgreSQL connection that runs one batch at a time, as a single libpq pipeline.
 
-What lives here: sending a batch's statements, reading their results as the socket delivers them, and
-leaving the connection clean for the next batch. What does not: who may have the connection (``pool``).
+What lives here: reading a batch's results as the socket delivers them, and leaving the connection clean for
+the next batch. What does not: what is sent (``sending``), and who may have the connection (``pool``).
 
 A batch is ``[Close…] [BEGIN] statements… [COMMIT|ROLLBACK] Sync``, written in one go; without an explicit
 BEGIN the statements up to Sync are one implicit transaction. The connection belongs to the batch until the
@@ -24,16 +24,16 @@ from psycopg import pq
 from psycopg.pq.abc import PGresult
 
 from aiodata_django.core.errors import ApiError
-from aiodata_django.core.query.statement import BatchResult, Query
+from aiodata_django.core.query.statement import BatchResult
 from aiodata_django.db.failures import (
     connection_lost,
     copy_not_possible,
     database_error,
     is_stale_statement,
 )
-from aiodata_django.db.job import CLOSING, COMMAND, LSN, SYNC, UNWANTED, Job, Preparing, Step, Streamed
-from aiodata_django.db.statements import Key, ServerStatement, StatementCache, read_rows
-from aiodata_django.db.stream import Stream
+from aiodata_django.db.job import CLOSING, LSN, SYNC, Job, Streamed
+from aiodata_django.db.sending import Sender
+from aiodata_django.db.statements import read_rows
 
 # Plain integers: comparing enumeration members costs more than the rest of the loop.
 _OK = frozenset({int(pq.ExecStatus.TUPLES_OK), int(pq.ExecStatus.COMMAND_OK), int(pq.ExecStatus.EMPTY_QUERY)})
@@ -75,15 +75,9 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._released = released
         self._closed = closed
-        self._statements = StatementCache(statement_cache)
-        self._preparing: dict[Key, ServerStatement] = {}
-        self._forget_all = False
-        self._steps: list[Step] = []
         self._at = 0
-        self._streamed = -1
-        """Which step comes in chunks, -1 for none."""
+        """Which of the sender's steps the next result belongs to."""
         self._reading = True
-        self._writing = False
         self._alive = True
         self._lost = False
         self._ending: asyncio.Task[None] | None = None
@@ -91,6 +85,9 @@ class Connection:
         self._pg.notice_handler = None
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
+        self._out = Sender(
+            self._pg, statement_cache=statement_cache, loop=self._loop, on_writable=self._on_writable
+        )
         self._loop.add_reader(self._socket, self._on_readable)
 
     @classmethod
@@ -123,115 +120,19 @@ class Connection:
         """Send a job's batch. The connection must be free."""
         self.job = job
         job.connection = self
-        self._steps = []
         self._at = 0
         try:
-            self._send(job)
+            self._out.send(job)
         except Exception as error:  # half a pipeline is on the wire: the connection cannot be kept
             self._break(error)
 
-    def _send(self, job: Job) -> None:
-        batch = job.batch
-        if self._statements.closing or self._forget_all:
-            self._send_closings()
-        if batch.begin is not None:
-            self._send_command(batch.begin)
-        for query in batch.queries:
-            self._send_query(query, batch.scope)
-        if job.stream is not None:
-            self._stream_last(job.stream)
-        if batch.verdict is None:
-            self._send_end(job, keep=not batch.rollback)
-        else:
-            self._pg.send_flush_request()
-            self._flush()
-
-    def _send_query(self, query: Query, scope: str) -> None:
-        statements = self._statements
-        key = (scope, query.sql)
-        if query.prepare and statements.capacity:
-            statement = statements.get(key) or self._preparing.get(key) or self._send_parse(key)
-            self._pg.send_query_prepared(statement.name, query.params)
-        else:
-            statement = ServerStatement(b"", key)
-            self._pg.send_query_params(query.sql, query.params)
-        self._steps.append(statement if query.wanted else UNWANTED)
-
-    def _send_parse(self, key: Key) -> ServerStatement:
-        statement = self._statements.new(key)
-        self._pg.send_prepare(statement.name, key[1])
-        self._preparing[key] = statement
-        self._steps.append(Preparing(statement, self._statements))
-        return statement
-
-    def _stream_last(self, stream: Stream) -> None:
-        """Let the rows of the statement sent last come in chunks."""
-        stream.source = self
-        last = self._steps[-1]
-        if isinstance(last, ServerStatement):
-            self._steps[-1] = Streamed(last)
-            self._streamed = len(self._steps) - 1
-            if self._streamed == 0:
-                self._begin_chunks(stream)
-
-    def _send_closings(self) -> None:
-        """Close statements nobody uses, before the batch and apart from it, lest they disturb it."""
-        names, self._statements.closing = self._statements.closing, []
-        if self._forget_all:
-            self._forget_all = False
-            self._send_command(b"deallocate all", CLOSING)
-        elif _LIBPQ_17:
-            for name in names:
-                self._pg.send_close_prepared(name)
-                self._steps.append(CLOSING)
-        else:
-            for name in names:
-                self._send_command(b"deallocate " + name, CLOSING)
-        self._pg.pipeline_sync()
-        self._steps.append(CLOSING)
-
-    def _send_command(self, sql: bytes, step: Step = COMMAND) -> None:
-        self._pg.send_query_params(sql, None)
-        self._steps.append(step)
-
-    def _send_end(self, job: Job, *, keep: bool) -> None:
-        """COMMIT or ROLLBACK where one is needed, and the Sync that ends the transaction."""
-        batch = job.batch
-        job.committed = keep
-        if not keep:
-            # What would fail at the commit fails here too: the caller asked what would happen.
-            if batch.rollback:
-                self._send_command(b"set constraints all immediate")
-            self._send_command(b"rollback")
-        elif batch.begin is not None:
-            self._send_command(b"commit")
-        self._send_sync()
-        if batch.report_lsn:
-            self._send_command(b"select pg_current_wal_insert_lsn()", LSN)
-            self._send_sync()
-        self._flush()
-
-    def _send_sync(self) -> None:
-        self._pg.pipeline_sync()
-        self._steps.append(SYNC)
-
-    def _flush(self) -> None:
-        """Write; where the socket takes no more, go on when it does."""
-        if self._pg.flush():
-            if not self._writing:
-                self._writing = True
-                self._loop.add_writer(self._socket, self._on_writable)
-        elif self._writing:
-            self._writing = False
-            self._loop.remove_writer(self._socket)
-
-    # Reading ------------------------------------------------------------------------------------------
-
     def _on_writable(self) -> None:
         try:
-            self._flush()
+            self._out.flush()
         except psycopg.Error as error:
             self._break(error)
+
+    # Reading ------------------------------------------------------------------------------------------
 
     def _on_readable(self) -> None:
         try:
@@ -270,7 +171,7 @@ class Connection:
                 continue
             status = result.status
             if status in _OK:
-                self._steps[self._at].take(job, result)
+                self._out.steps[self._at].take(job, result)
                 self._at += 1
             elif status == _SYNC_ANSWERED:
                 self._at += 1
@@ -290,18 +191,12 @@ class Connection:
 
     def _between_statements(self, job: Job) -> None:
         at = self._at
-        if at == self._streamed and job.stream is not None:
-            self._begin_chunks(job.stream)
-        elif at == len(self._steps):
+        if at == self._out.streamed and job.stream is not None:
+            self._out.begin_chunks(job.stream.chunk)
+        elif at == len(self._out.steps):
             self._decide(job)
         elif self._lost:
             raise psycopg.OperationalError("the connection is lost")
-
-    def _begin_chunks(self, stream: Stream) -> None:
-        if _LIBPQ_17:
-            self._pg.set_chunked_rows_mode(stream.chunk)
-        else:
-            self._pg.set_single_row_mode()
 
     def _on_rows(self, job: Job, result: PGresult) -> bool:
         """A piece of the streamed statement; True when the wire must wait for the reader."""
@@ -316,7 +211,7 @@ class Connection:
                 stream.wake()
             return True
         self._pause()
-        step = self._steps[self._at]
+        step = self._out.steps[self._at]
         if isinstance(step, Streamed):
             stream.columns = step.statement.columns(result)
         stream.begin(job.results, complete=False)
@@ -330,7 +225,7 @@ class Connection:
             if not job.kept:
                 job.error = job.error or database_error(result)
             raise psycopg.OperationalError(result.get_error_message())
-        step = self._steps[self._at]
+        step = self._out.steps[self._at]
         if step is not SYNC:  # an error at the commit comes before Sync's own answer
             self._at += 1
         if job.error is None and step is not LSN and step is not CLOSING:
@@ -341,8 +236,7 @@ class Connection:
         """All statements of a batch with a verdict are through: ask it, then end the transaction."""
         if job.error is not None:
             # The pipeline is aborted: Sync is all the server listens to.
-            self._send_sync()
-            self._flush()
+            self._out.resynchronise()
             return
         verdict = job.batch.verdict
         keep = False
@@ -350,19 +244,16 @@ class Connection:
             keep = verdict is not None and verdict(job.results) and not job.batch.rollback
         except Exception as error:  # the caller's own, so the caller gets it
             job.error = error
-        self._send_end(job, keep=keep)
+        self._out.end(job, keep=keep)
 
     def _on_sync(self, job: Job) -> None:
-        if self._at < len(self._steps):
-            job.kept = job.error is None and self._steps[self._at - 1] is SYNC
+        if self._at < len(self._out.steps):
+            job.kept = job.error is None and self._out.steps[self._at - 1] is SYNC
             return
         if self._pg.transaction_status != _IDLE:
             # An explicit transaction that failed, or one a statement began by itself, outlives the Sync.
-            self._steps = []
             self._at = 0
-            self._send_command(b"rollback")
-            self._send_sync()
-            self._flush()
+            self._out.roll_back()
         elif job.stale and not job.retried and not job.future.done():
             self._retry(job)
         else:
@@ -370,9 +261,7 @@ class Connection:
 
     def _retry(self, job: Job) -> None:
         """Once more, with every statement prepared anew; nothing of the first attempt was kept."""
-        self._statements.forget()
-        self._preparing.clear()
-        self._forget_all = True
+        self._out.forget_statements()
         job.retry()
         self.start(job)
 
@@ -382,9 +271,6 @@ class Connection:
         """The transaction is over: tell the caller, and be free."""
         self.job = None
         job.connection = None
-        if self._preparing:
-            self._preparing.clear()
-        self._streamed = -1
         self._settle(job)
         if not self._reading:
             self._unpause()
@@ -466,8 +352,7 @@ class Connection:
             return
         self._alive = False
         self._pause()
-        if self._writing:
-            self._loop.remove_writer(self._socket)
+        self._out.stop_writing()
         self._connection.pgconn.finish()
         job, self.job = self.job, None
         if job is not None:
