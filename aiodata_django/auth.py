@@ -141,10 +141,7 @@ class Authenticator:
 
     def _identify(self, claims: dict[str, Any], until: float) -> Identity:
         found = self._find_role(claims)
-        if found is None:
-            role = self._nobody().role
-        else:
-            role = found if isinstance(found, str) else json.dumps(found, separators=(",", ":"))
+        role = self._nobody().role if found is None else found
         # PostgreSQL reads "none" as the login role itself, and text ends at a NUL.
         if role == "none" or "\x00" in role:
             raise AuthError(401, "22023", f'role "{role}" does not exist')

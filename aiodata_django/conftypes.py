@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,12 @@ class Secret:
 
 @dataclass(frozen=True)
 class RoleClaim:
-    """Finds the role among the claims: ``find(claims)`` gives any JSON value, None where there is none."""
+    """Finds the role among the claims: ``find(claims)`` gives its name, None where there is no such place.
 
-    find: Callable[[Any], Any]
+    A value that is no text names the role by its JSON, null too: it is there, and not for nobody.
+    """
+
+    find: Callable[[Any], str | None]
     deprecated: bool = False
 
 
@@ -235,11 +238,7 @@ def read_role_claim(path: str) -> RoleClaim:
     except jsonpath_rfc9535.JSONPathError:
         return _read_old_role_claim(path)
 
-    def find(claims: Any) -> Any:
-        node = query.find_one(claims)
-        return None if node is None else node.value
-
-    return RoleClaim(find)
+    return RoleClaim(lambda claims: _role([node.value for node in query.find(claims)]))
 
 
 def _read_old_role_claim(path: str) -> RoleClaim:
@@ -247,7 +246,14 @@ def _read_old_role_claim(path: str) -> RoleClaim:
         steps = parse_claim_path(path)
     except ValueError:
         raise SettingError(f"failed to parse role-claim-key value ({path})") from None
-    return RoleClaim(lambda claims: walk_claim_path(steps, claims), deprecated=True)
+    return RoleClaim(lambda claims: _role(walk_claim_path(steps, claims)), deprecated=True)
+
+
+def _role(values: Sequence[Any]) -> str | None:
+    if not values:
+        return None
+    first = values[0]
+    return first if isinstance(first, str) else json.dumps(first, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_jwks(key: bytes) -> tuple[dict[str, Any], ...] | None:

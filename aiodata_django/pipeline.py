@@ -80,7 +80,9 @@ class Pipeline:
             answer = await self._respond(request, dialect)
             if answer.status == _UNAVAILABLE and not _has(answer, "retry-after"):
                 answer.headers.insert(0, _RETRY_AFTER)
-            answer.headers += cors.headers(request, origins)
+            answer.headers += [
+                header for header in cors.headers(request, origins) if not _has(answer, header[0].lower())
+            ]
         trace = self._settings.server_trace_header
         if trace is not None:
             answer.headers.insert(0, (trace, request.header(trace.lower()) or ""))

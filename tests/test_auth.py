@@ -193,6 +193,8 @@ def test_the_role_is_found_by_path_and_other_values_are_taken_as_json():
     by_path = authenticator(jwt_role_claim_key="$.realm.roles[?search(@, '^web_')]")
     assert by_path.authenticate(signed(claims), NOW).role == "web_user"
     assert authenticator(jwt_role_claim_key="$.n").authenticate(signed(claims), NOW).role == "5"
+    assert authenticator().authenticate(signed({"role": None}), NOW).role == "null"
+    assert authenticator(jwt_role_claim_key=".role").authenticate(signed({"role": None}), NOW).role == "null"
 
 
 @pytest.mark.parametrize(

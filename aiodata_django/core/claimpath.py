@@ -58,22 +58,20 @@ def _step(match: re.Match[str]) -> Step:
     return match["quoted"] if match["key"] is None else match["key"]
 
 
-def walk_claim_path(steps: Sequence[Step], claims: Any) -> Any:
-    """The value at the path, None where the claims have no such place."""
-    value = claims
+def walk_claim_path(steps: Sequence[Step], claims: Any) -> Sequence[Any]:
+    """The value at the path, alone in a list; an empty list where the claims have no such place."""
+    found = [claims]
     for step in steps:
-        value = _child(value, step)
-        if value is None:
-            return None
-    return value
+        found = [child for value in found for child in _child(value, step)]
+    return found
 
 
-def _child(value: Any, step: Step) -> Any:
+def _child(value: Any, step: Step) -> list[Any]:
     if isinstance(step, str):
-        return value.get(step) if isinstance(value, Mapping) else None
+        return [value[step]] if isinstance(value, Mapping) and step in value else []
     if not isinstance(value, list):
-        return None
+        return []
     if isinstance(step, int):
-        return value[step] if step < len(value) else None
+        return value[step : step + 1]
     holds, operand = _COMPARE[step[0]], step[1]
-    return next((item for item in value if isinstance(item, str) and holds(item, operand)), None)
+    return [item for item in value if isinstance(item, str) and holds(item, operand)][:1]

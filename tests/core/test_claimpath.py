@@ -28,7 +28,11 @@ ROLES = {"postgrest": {"roles": ["other", "author"]}, "https://www.example.com/r
     ],
 )
 def test_a_path_leads_to_the_value_or_to_nothing(path, value):
-    assert walk_claim_path(parse_claim_path(path), ROLES) == value
+    assert walk_claim_path(parse_claim_path(path), ROLES) == ([] if value is None else [value])
+
+
+def test_a_null_is_a_value():
+    assert walk_claim_path(parse_claim_path(".a[0]"), {"a": [None]}) == [None]
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
         ranges=(),
         top_range=ALL,
         page_limit=config.max_rows,
-        accept=request.header("accept") or "*/*",
+        accept=request.first.get("accept", "*/*"),
         content_type=media.parse_media_type(request.header("content-type") or "application/json"),
         preferences=_preferences(request, config),
     )

@@ -345,7 +345,8 @@ def _called(plan: Plan, outcome: Outcome, context: Context) -> _Draft:
     assert plan.call is not None
     status, shown = _page(outcome, context.top_range)
     headers: list[Header] = [("Content-Range", shown), *context.fixed.applied]
-    if plan.call.routine.returns.is_void:
+    returns = plan.call.routine.returns
+    if returns.is_void and not returns.is_set:
         return _Draft(204, headers)
     content = _past_the_end(outcome, context) if status == 416 else outcome.body
     if plan.request.headers_only:

@@ -282,7 +282,8 @@ def _cookies(request: HttpRequest) -> str:
     if header is None:
         return "{}"
     pairs = (part.strip().partition("=") for part in header.split(";"))
-    return json.dumps({name: value for name, _, value in pairs if name}, ensure_ascii=False)
+    told = {name: value for name, _, value in pairs if name}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def pre_request(function: QualifiedName) -> Query:

@@ -123,6 +123,7 @@ create function hello(name text) returns text language sql immutable as $$ selec
 create function many(variadic words text[] default '{}') returns text[] language sql immutable as 'select words';
 create function sizes() returns setof int language sql immutable as 'values (1), (2), (3)';
 create function nothing() returns void language sql immutable as '';
+create function nothings() returns setof void language sql immutable as 'select 1';
 create function no_number() returns int language sql immutable as 'select null::int';
 create function find_parts(minimum int) returns setof parts language sql stable rows 10
     as 'select * from parts where stock >= minimum';

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import jwt
 import pytest
+
+from tests.live import SECRET
 
 from .conftest import error
 
@@ -598,3 +601,25 @@ def test_whoever_is_told_503_may_come_again(api):
 def test_claims_are_sorted(api):
     answer = api("GET /rpc/setting?name=request.jwt.claims", role="auth")
     assert answer.json == '{"role":"auth"}'
+
+
+def test_a_set_of_void_is_a_set(api):
+    answer = api("POST /rpc/nothings", {})
+    assert (answer.status, answer.json, answer.headers["content-range"]) == (200, [], "*/*")
+
+
+def test_cookies_are_compact_json(api):
+    answer = api("GET /rpc/setting?name=request.cookies", cookie="a=b;  c=d=e; f")
+    assert answer.json == '{"a":"b","c":"d=e","f":""}'
+
+
+def test_what_is_accepted_may_be_nothing(api):
+    answer = api("GET /rpc/sizes", accept="")
+    assert (answer.status, answer.json["message"]) == (406, "None of these media types are available: ")
+
+
+def test_a_role_that_is_null_is_none_that_exists(api):
+    token = jwt.encode({"role": None}, SECRET)
+    answer = api("GET /rpc/sizes", authorization=f"Bearer {token}")
+    assert (answer.status, answer.json) == (401, error("22023", 'role "null" does not exist'))
+    assert answer.headers["www-authenticate"] == "Bearer"
