@@ -394,6 +394,11 @@ def test_a_function_can_answer_at_the_root(serve, mode):
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
 
 
+def test_disabled_no_function_answers_at_the_root_either(serve):
+    answer = requests.get(serve(db_root_spec="root", openapi_mode="disabled") + "/rest/", timeout=10)
+    assert (answer.status_code, answer.json()["code"]) == (404, "PGRST126")
+
+
 def test_the_pre_request_function_may_refuse(serve):
     url = serve(db_pre_request="api.before")
     assert described(url)["swagger"] == "2.0"

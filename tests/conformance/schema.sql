@@ -140,6 +140,12 @@ create function debut(directors) returns setof films rows 1 language sql stable 
 create function best_films(directors) returns setof films language sql stable as
     $$ select * from films where director_id = $1.id and rating > 8 order by id $$;
 
+create table library.books (id int primary key, title text not null);
+create function shelf(films) returns setof library.books language sql stable as
+    $$ select * from library.books where id <= $1.id order by id $$;
+create function posters_film_id_fkey(posters) returns setof films language sql stable as  -- as its constraint
+    $$ select * from films where id = $1.film_id $$;
+
 -- ------------------------------------------------------------------ functions
 
 create function films_between(low int, high int) returns setof films language sql stable as
@@ -154,7 +160,6 @@ create function fail(code text, message text) returns void language plpgsql as
 
 -- ------------------------------------------------------------------ the other schemas
 
-create table library.books (id int primary key, title text not null);
 create table library.authors (id int primary key, name text not null);
 create table library.writings (
     book_id int references library.books, author_id int references library.authors,

@@ -291,6 +291,17 @@ def test_what_is_no_embed_is_refused(
     assert answer.json == {"code": code, "details": details, "hint": hint, "message": message}
 
 
+def test_a_function_may_be_called_as_a_constraint_is(api: Api):
+    answer = api.get("/posters?select=id,posters_film_id_fkey(title)")
+    embed, way = "posters with films", "posters_film_id_fkey using posters(film_id) and films(id)"
+    assert (answer.status, answer.json["code"]) == (300, "PGRST201")
+    assert answer.json["details"] == [
+        {"cardinality": "many-to-one", "embedding": embed, "relationship": way},
+        {},
+    ]
+    assert "one of the following: 'films!posters_film_id_fkey', . Find" in answer.json["hint"]
+
+
 RENAMED = "/directors?select=id,movies:films(id)&id=eq.2&films.order=id.desc"
 
 

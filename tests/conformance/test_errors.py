@@ -94,6 +94,29 @@ def test_errors_of_the_query_come_in_postgrests_order(api: Api):
     assert "parse order" in api.get("/films?select=id,&id=5&order=id.x&or=()").json["message"]
     assert "parse logic tree" in api.get("/films?select=id,&id=5&or=()").json["message"]
     assert "parse select" in api.get("/films?select=id,&id=5").json["message"]
+    assert "parse filter" in api.get("/films?id=5&limit=-1").json["message"]
+    assert api.get("/nothere?limit=-1").json["code"] == "PGRST103"
+
+
+def test_a_column_list_without_value_is_none(api: Api):
+    assert api.get("/films?select&select=id&id=eq.1").json == api.get("/films?id=eq.1").json
+    assert api.rows("/films?select=id&select&select=title&id=eq.1") == [{"id": 1}]
+
+
+def test_an_empty_accept_accepts_nothing(api: Api):
+    answer = api.get("/films", accept="")
+    assert (answer.status, answer.json["message"]) == (406, "None of these media types are available: ")
+
+
+def test_a_schema_is_looked_for_before_a_method(api: Api):
+    assert api("LOCK", "/films", accept_profile="nope").json["code"] == "PGRST106"
+    assert api("LOCK", "/films/1", accept_profile="nope").json["code"] == "PGRST125"
+
+
+def test_a_text_that_does_not_parse_is_told_as_it_was_sent(api: Api):
+    for query, what in [('select=id,"', 'select parameter (id,")'), ("id=ключ1", "filter (ключ1)")]:
+        message = api.get(f"/films?{query}").json["message"]
+        assert message.startswith(f'"failed to parse {what}" (line 1')
 
 
 NO_TABLE = "Could not find the table 'api.{}' in the schema cache"
@@ -107,6 +130,7 @@ NOT_THERE = [
     ("GET", "/films/1", 404, "PGRST125", BAD_PATH, None),
     ("GET", "/films/", 404, "PGRST125", BAD_PATH, None),
     ("GET", "//films", 404, "PGRST125", BAD_PATH, None),
+    ("GET", "/rpc/ping/", 404, "PGRST125", BAD_PATH, None),
     ("GET", "/rpc/a/b", 404, "PGRST125", BAD_PATH, None),
     ("GET", "/first/second/third?select=*", 404, "PGRST125", BAD_PATH, None),
     ("PUT", "/rpc/add", 405, "PGRST101", "Cannot use the PUT method on RPC", None),

@@ -100,6 +100,9 @@ class TestCors:
         ("/films?id=gt.1&id=lt.3", "/films?id=gt.1,lt.3"),
         ("/films?select", "/films?select="),
         ("/films?title=eq.a+b", "/films?title=eq.a%20b"),
+        ("/films?", "/films"),
+        ("/films?select=id&&id=eq.1&", "/films?=&id=eq.1&select=id"),
+        ("/films?&select=id", "/films?=&select=id"),
     ],
 )
 def test_content_location_is_canonical(api: Api, target: str, location: str):

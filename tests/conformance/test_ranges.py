@@ -63,6 +63,8 @@ PAGES = [
     ("&limit=100", {}, 200, "0-5/*", [1, 2, 3, 4, 5, 6]),
     ("&offset=100", {}, 200, "*/*", []),
     ("&limit=many", {}, 200, "0-5/*", [1, 2, 3, 4, 5, 6]),
+    ("&limit=many&offset=0", {}, 200, "*/*", []),
+    ("&limit=2&offset=many", {}, 200, "0-1/*", [1, 2]),
     ("&id=eq.0", {}, 200, "*/*", []),
     ("", {"range": "0-1"}, 200, "0-1/*", [1, 2]),
     ("", {"range_unit": "items", "range": "2-3"}, 200, "2-3/*", [3, 4]),
@@ -107,6 +109,8 @@ def test_head_says_what_get_would_and_sends_no_body(api: Api, query: str):
     ("target", "headers", "details"),
     [
         ("/films?limit=-1", {}, "Limit should be greater than or equal to zero."),
+        ("/films?limit=0&offset=1", {}, "Limit should be greater than or equal to zero."),
+        ("/films?limit=many&offset=1", {}, "Limit should be greater than or equal to zero."),
         (
             "/films",
             {"range": "1-0"},

@@ -52,6 +52,12 @@ def test_writing_by_content_profile(several: Api, method: str, body: object):
     assert answer.headers["content-profile"] == "library"
 
 
+def test_a_computed_relationship_belongs_to_the_schema_of_its_function(several: Api):
+    target = "/films?select=id,shelf(title)&id=eq.1"
+    answer = several.get(target, accept_profile="api")
+    assert answer.json == [{"id": 1, "shelf": [{"title": "Cinema 1"}]}]
+
+
 def test_a_table_is_looked_for_in_its_schema_alone(several: Api):
     answer = several.get("/books", accept_profile="api")
     assert (answer.status, answer.json["code"]) == (404, "PGRST205")

@@ -12,7 +12,6 @@ from aiodata_django.core.query.ranges import (
     RowRange,
     content_range,
     from_limit_offset,
-    parse_integer,
     parse_range_header,
     range_status,
 )
@@ -41,7 +40,8 @@ def test_emptiness_and_limits_are_counted(rows):
 @given(st.none() | st.integers(1, 20), st.none() | numbers)
 def test_limit_and_offset_take_the_rows_sql_takes(limit, offset):
     taken = list(ROWS)[offset or 0 :][:limit]
-    assert rows_in(from_limit_offset(limit, offset)) == set(taken)
+    texts = (None if number is None else str(number) for number in (limit, offset))
+    assert rows_in(from_limit_offset(*texts)) == set(taken)
 
 
 @given(ranges, st.integers(1, 20))
@@ -50,7 +50,7 @@ def test_a_restriction_keeps_the_first_rows(rows, limit):
 
 
 def test_limit_zero_is_the_one_empty_range_that_is_meant():
-    assert from_limit_offset(0, None) == LIMIT_ZERO
+    assert from_limit_offset("0", None) == LIMIT_ZERO
     assert LIMIT_ZERO.restricted(5) == LIMIT_ZERO
     assert LIMIT_ZERO.limit == 0
 
@@ -66,10 +66,16 @@ def test_other_range_headers_ask_for_everything(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("5", 5), ("-5", -5), (" 5 ", 5), ("", None), ("x", None), ("1.5", None)]
+    ("text", "upper"), [("5", 4), ("-5", -6), (" 5 ", 4), ("", None), ("x", None), ("1.5", None)]
 )
-def test_what_is_no_integer_is_as_good_as_not_given(text, number):
-    assert parse_integer(text) == number
+def test_what_is_no_integer_is_as_good_as_not_given(text, upper):
+    assert from_limit_offset(text, None) == RowRange(0, upper)
+    assert from_limit_offset(None, text) == RowRange(0 if upper is None else upper + 1)
+
+
+@pytest.mark.parametrize(("offset", "rows"), [("3", RowRange(3, 2)), ("0", LIMIT_ZERO), ("x", LIMIT_ZERO)])
+def test_beside_an_offset_a_limit_that_is_no_integer_is_0(offset, rows):
+    assert from_limit_offset("x", offset) == rows
 
 
 @given(numbers, st.integers(0, 25), st.none() | st.integers(0, 60))

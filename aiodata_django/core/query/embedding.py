@@ -36,13 +36,20 @@ def find_relationship(
     if len(found) == 1:
         return found[0]
     if found:
-        raise _ambiguous(origin, target, [r for r in found if isinstance(r, Relationship)])
+        raise _ambiguous(origin, target, found)
     raise _missing(schema, exposed, origin, target, hint)
 
 
 def _candidates(schema: Schema, exposed: str, origin: str) -> Sequence[AnyRelationship]:
+    """Those to relations of the schema, and those its functions compute, wherever they lead."""
     known = schema.relationships.get(QualifiedName(exposed, origin), ())
-    return [relationship for relationship in known if relationship.foreign.schema == exposed]
+    return [relationship for relationship in known if _schema_of(relationship) == exposed]
+
+
+def _schema_of(relationship: AnyRelationship) -> str:
+    if isinstance(relationship, ComputedRelationship):
+        return relationship.function.schema
+    return relationship.foreign.schema
 
 
 def _matches(relationship: AnyRelationship, target: str, hint: str | None) -> bool:
@@ -112,8 +119,8 @@ def _near_names(schema: Schema, exposed: str, origin: str, target: str) -> str |
     return f"Perhaps you meant '{parent}' instead of '{origin}'." if parent else None
 
 
-def _ambiguous(origin: str, target: str, found: Sequence[Relationship]) -> SchemaError:
-    hints = ", ".join(f"'{r.foreign.name}!{_hint_for(r)}'" for r in found)
+def _ambiguous(origin: str, target: str, found: Sequence[AnyRelationship]) -> SchemaError:
+    hints = ", ".join(map(_hint_for, found))
     return SchemaError(
         300,
         "PGRST201",
@@ -124,11 +131,16 @@ def _ambiguous(origin: str, target: str, found: Sequence[Relationship]) -> Schem
     )
 
 
-def _hint_for(relationship: Relationship) -> str:
-    return relationship.junction.table.name if relationship.junction else relationship.constraint
+def _hint_for(relationship: AnyRelationship) -> str:
+    if isinstance(relationship, ComputedRelationship):  # which has no hint: a function has its name alone
+        return ""
+    junction = relationship.junction
+    return f"'{relationship.foreign.name}!{junction.table.name if junction else relationship.constraint}'"
 
 
-def _described(relationship: Relationship) -> dict[str, str]:
+def _described(relationship: AnyRelationship) -> dict[str, str]:
+    if isinstance(relationship, ComputedRelationship):
+        return {}
     junction = relationship.junction
     if junction is not None:
         near = ", ".join(column for _, column in junction.columns)

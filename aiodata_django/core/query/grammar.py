@@ -419,8 +419,8 @@ def _run(parser: p.Parser, what: str, shown: str, text: str) -> Any:
     try:
         return p.parse(parser, text)
     except p.ParseFailure as failure:
-        source = p.show(f"failed to parse {what} ({shown})")
-        message = f"{source} (line {failure.line}, column {failure.column})"
+        # As Parsec shows a source's name: in quotes, and not escaped.
+        message = f'"failed to parse {what} ({shown})" (line {failure.line}, column {failure.column})'
         raise RequestError(400, "PGRST100", message, details=failure.details) from None
 
 

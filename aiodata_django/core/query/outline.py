@@ -7,8 +7,8 @@ done once for each shape (``interpret``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import ApiError, RequestError
@@ -18,7 +18,7 @@ from .grammar import EmbedPath, Filter, Logic, Operation
 from .payload import Payload, read_payload
 from .preferences import Preferences, parse_prefer
 from .querystring import Parameter, Role
-from .ranges import ALL, LIMIT_ZERO, RowRange, from_limit_offset, parse_integer, parse_range_header
+from .ranges import ALL, LIMIT_ZERO, RowRange, from_limit_offset, parse_range_header
 from .request import Action, Dialect, HttpRequest, PlannedRange
 from .statement import Slot
 from .values import Values, array_literal, set_aside
@@ -81,37 +81,38 @@ _SCHEMA = {"GET": Action.INSPECT, "HEAD": Action.INSPECT, "OPTIONS": Action.SCHE
 _CONTENT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
-@dataclass(slots=True)
-class _Resource:
-    action: Action
+class _Resource(NamedTuple):
+    """What a path names: ``actions`` by method, and the name of what they are done to."""
+
+    actions: Mapping[str, Action]
     target: str = ""
-    keys: Sequence[str] = field(default_factory=tuple)
+    keys: Sequence[str] = ()
 
 
 def _resource(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> _Resource:
     segments = querystring.split_path(request.path)
     if not segments:
-        return _root(request.method, config)
+        return _root(config)
     if segments[0] == "rpc" and len(segments) == 2:
-        return _Resource(_by_method(_CALLS, request.method, call=True), segments[1])
+        return _Resource(_CALLS, segments[1])
     if len(segments) > 1 and dialect is Dialect.REST:
         raise RequestError(404, "PGRST125", "Invalid path specified in request URL")
-    return _Resource(_by_method(_METHODS, request.method), segments[0], segments[1:])
+    return _Resource(_METHODS, segments[0], segments[1:])
 
 
-def _root(method: str, config: QueryConfig) -> _Resource:
+def _root(config: QueryConfig) -> _Resource:
     if config.openapi_mode == "disabled":
         raise RequestError(404, "PGRST126", "Root endpoint metadata is disabled")
     if config.root_spec is not None:
-        return _Resource(_by_method(_CALLS, method, call=True), config.root_spec.name)
-    return _Resource(_by_method(_SCHEMA, method))
+        return _Resource(_CALLS, config.root_spec.name)
+    return _Resource(_SCHEMA)
 
 
-def _by_method(actions: dict[str, Action], method: str, *, call: bool = False) -> Action:
-    action = actions.get(method)
+def _action(resource: _Resource, method: str) -> Action:
+    action = resource.actions.get(method)
     if action is not None:
         return action
-    if call:
+    if resource.actions is _CALLS:
         raise RequestError(405, "PGRST101", f"Cannot use the {method} method on RPC")
     raise RequestError(405, "PGRST117", f"Unsupported HTTP method: {method}")
 
@@ -134,12 +135,12 @@ def _schema(request: HttpRequest, config: QueryConfig) -> tuple[str, bool]:
 def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outline:
     """The first look at a request.
 
-    Raises RequestError for a path, method, schema or range that cannot be; texts that do not parse and bad
-    bodies are kept in ``failure``, because the errors of the query string come before them.
+    Raises RequestError for a path, schema or method that cannot be. Texts that do not parse, ranges that
+    cannot be and bad bodies are kept in ``failure``: the errors of the query string come before them.
     """
     resource = _resource(request, dialect, config)
     schema, negotiated = _schema(request, config)
-    action = resource.action
+    action = _action(resource, request.method)
     values = Values()
     keys = tuple(values.add(key) for key in resource.keys)
     parameters = querystring.parse_query(request.query) if request.query else []
@@ -161,8 +162,11 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
         preferences=_preferences(request, config),
     )
     _read_terms(result, parameters)
-    _read_ranges(result, parameters, request, config)
-    _read_body(result, request)
+    try:
+        _read_ranges(result, parameters, request, config)
+        _read_body(result, request)
+    except ApiError as failure:
+        result.failure = result.failure or failure
     if result.failure is None:
         result.key = _key(result, request)
     return result
@@ -223,13 +227,13 @@ def _plain_list(text: str) -> tuple[str, ...] | None:
 def _read_ranges(
     result: Outline, parameters: list[Parameter], request: HttpRequest, config: QueryConfig
 ) -> None:
-    limits: dict[str, int | None] = {}
-    offsets: dict[str, int | None] = {}
+    limits: dict[str, str] = {}
+    offsets: dict[str, str] = {}
     for parameter in parameters:
         if parameter.role is Role.LIMIT:
-            limits[parameter.name] = parse_integer(parameter.value)
+            limits[parameter.name] = parameter.value
         elif parameter.role is Role.OFFSET:
-            offsets[parameter.name[: -len("offset")] + "limit"] = parse_integer(parameter.value)
+            offsets[parameter.name[: -len("offset")] + "limit"] = parameter.value
     asked = {name: from_limit_offset(limits.get(name), offsets.get(name)) for name in (limits | offsets)}
     header = request.header("range") if request.method == "GET" else None
     if header is None and not asked and config.max_rows is None:
@@ -271,18 +275,14 @@ def _read_body(result: Outline, request: HttpRequest) -> None:
     action = result.action
     if not (action is Action.CALL or (action.mutates and action is not Action.DELETE)):
         return
-    try:
-        columns = columns_parameter(result) if action is not Action.UPSERT else None
-        result.payload = read_payload(
-            request.body,
-            result.content_type,
-            columns=columns,
-            is_call=action is Action.CALL,
-            uneven_rows=result.dialect is Dialect.QUERY and action is Action.CREATE,
-        )
-    except ApiError as failure:
-        result.failure = result.failure or failure
-        return
+    columns = columns_parameter(result) if action is not Action.UPSERT else None
+    result.payload = read_payload(
+        request.body,
+        result.content_type,
+        columns=columns,
+        is_call=action is Action.CALL,
+        uneven_rows=result.dialect is Dialect.QUERY and action is Action.CREATE,
+    )
     result.payload_slot = result.values.add(result.payload.body)
     fields = result.payload.arguments or ()
     result.arguments = tuple((name, result.values.add(text)) for name, text in fields)

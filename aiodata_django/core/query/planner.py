@@ -22,7 +22,10 @@ from .readtree import read_tree, walk
 from .request import Action, ApiRequest, Dialect
 from .resolve import Resolver
 from .returning import needed_columns
-from .routines import find_routine, plan_call
+from .routines import find_routine, plan_call, refuse_limit_of_single
+
+_NAMES_SEARCHED = 500
+"""So many names, and a near one is not looked for, as PostgREST does not."""
 
 
 def plan(request: ApiRequest, schema: Schema, config: QueryConfig) -> Plan:
@@ -51,7 +54,8 @@ def find_relation(schema: Schema, exposed: str, name: str) -> Relation:
     relation = schema.relation(exposed, name)
     if relation is not None:
         return relation
-    near = nearest(name, [known.name for known in schema.relations if known.schema == exposed])
+    names = [known.name for known in schema.relations if known.schema == exposed]
+    near = nearest(name, names) if len(names) < _NAMES_SEARCHED else None
     raise SchemaError(
         404,
         "PGRST205",
@@ -112,6 +116,7 @@ def _plan_call(request: ApiRequest, schema: Schema, config: QueryConfig) -> Plan
     # OPTIONS, too, is refused what a call would be refused.
     aggregation, media = negotiate(request, schema, config, relation, tree)
     _refuse_preferences(request, schema)
+    refuse_limit_of_single(request, routine)
     call = plan_call(request, routine, tree)
     if request.action is Action.ROUTINE_INFO:
         return Plan(request, MediaType(""), NOTHING, call=call)

@@ -50,6 +50,7 @@ class Parameter(NamedTuple):
 
 
 _BY_NAME = {role.value: role for role in (Role.SELECT, Role.COLUMNS, Role.ON_CONFLICT)}
+_ONCE = frozenset((Role.SELECT, Role.COLUMNS, Role.ON_CONFLICT))
 _BY_LAST_WORD = {
     "order": Role.ORDER,
     "limit": Role.LIMIT,
@@ -74,10 +75,10 @@ def split_filter(value: str) -> int:
 def _pairs(query: str) -> list[tuple[bytes, bytes | None]]:
     pairs: list[tuple[bytes, bytes | None]] = []
     for part in _SEPARATORS.split(query) if ";" in query else query.split("&"):
-        if not part:
-            continue
         name, equals, value = part.partition("=")
         pairs.append((_decode(name), _decode(value) if equals else None))
+    if pairs[-1] == (b"", None):  # behind the last separator is nothing; between two there is a nameless one
+        pairs.pop()
     return pairs
 
 
@@ -86,20 +87,28 @@ def _decode(text: str) -> bytes:
 
 
 def parse_query(query: str) -> list[Parameter]:
-    """The parameters that have a value, in order; ``+`` is a space, ``;`` separates like ``&``."""
+    """The parameters that have a value, in order; ``+`` is a space, ``;`` separates like ``&``.
+
+    Of a parameter that may stand once the first counts: when that has no value, there is none.
+    """
     parameters = []
+    without_value = set()
     for raw_name, raw_value in _pairs(query):
+        name = raw_name.decode(errors="replace")
         if raw_value is None:
+            without_value.add(name)
             continue
-        name, value = raw_name.decode(errors="replace"), raw_value.decode(errors="replace")
         role = role_of(name)
+        if role in _ONCE and name in without_value:
+            continue
+        value = raw_value.decode(errors="replace")
         parameters.append(Parameter(name, value, role, split_filter(value) if role is Role.FILTER else 0))
     return parameters
 
 
 def parse_form(body: bytes) -> list[tuple[str, str]]:
     """The fields of an ``application/x-www-form-urlencoded`` body, in order."""
-    pairs = _pairs(body.decode("latin-1"))
+    pairs = [pair for pair in _pairs(body.decode("latin-1")) if pair != (b"", None)]
     return [(name.decode(errors="replace"), (value or b"").decode(errors="replace")) for name, value in pairs]
 
 

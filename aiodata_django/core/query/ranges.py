@@ -52,18 +52,20 @@ ALL = RowRange()
 LIMIT_ZERO = RowRange(0, -1)
 
 
-def parse_integer(text: str) -> int | None:
-    """An integer, None for any other text (which then is as good as not given)."""
-    return int(text) if _INTEGER.fullmatch(text) else None
+def from_limit_offset(limit: str | None, offset: str | None) -> RowRange:
+    """The range of a ``limit`` and an ``offset`` parameter, either of which may be missing.
+
+    A text that is no integer is as good as none; but beside an ``offset`` such a ``limit`` is 0.
+    """
+    first = _integer(offset) or 0
+    count = _integer(limit)
+    if count is None and limit is not None and offset is not None:
+        count = 0
+    return RowRange(first) if count is None else RowRange(first, first + count - 1)
 
 
-def from_limit_offset(limit: int | None, offset: int | None) -> RowRange:
-    """The range of a ``limit`` and an ``offset`` parameter, either of which may be missing."""
-    if offset is None:
-        return ALL if limit is None else RowRange(0, limit - 1)
-    if limit is None:
-        return RowRange(offset)
-    return RowRange(offset, offset + limit - 1)
+def _integer(text: str | None) -> int | None:
+    return int(text) if text is not None and _INTEGER.fullmatch(text) else None
 
 
 def parse_range_header(text: str) -> RowRange:

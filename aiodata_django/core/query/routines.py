@@ -126,8 +126,8 @@ def _signature(names: Sequence[str]) -> str:
     return f"({', '.join(sorted(names))})"
 
 
-def plan_call(request: ApiRequest, routine: Routine, tree: ReadNode) -> Call:
-    """How the routine is called. Raises RequestError PGRST128 where max-affected cannot hold."""
+def refuse_limit_of_single(request: ApiRequest, routine: Routine) -> None:
+    """Raises RequestError PGRST128 where max-affected cannot hold: rows that are no set are not counted."""
     preferences = request.preferences
     if preferences.strict and preferences.max_affected is not None and not routine.returns.is_set:
         raise RequestError(
@@ -135,6 +135,10 @@ def plan_call(request: ApiRequest, routine: Routine, tree: ReadNode) -> Call:
             "PGRST128",
             "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
         )
+
+
+def plan_call(request: ApiRequest, routine: Routine, tree: ReadNode) -> Call:
+    """How the routine is called."""
     given = frozenset(_argument_names(request))
     single = len(routine.parameters) == 1 and not routine.parameters[0].name
     by_name = request.action is Action.CALL_READ or request.content_type == media.FORM

@@ -214,6 +214,15 @@ def test_max_affected_of_a_call(api):
     answer = api("POST /rpc/clear_lines", {}, prefer=limited + "2")
     message = "Function must return SETOF or TABLE when max-affected preference is used with handling=strict"
     assert (answer.status, answer.json) == (400, error("PGRST128", message))
+    answer = api("POST /rpc/clear_lines", {}, prefer=limited + "2,what")
+    assert (answer.status, answer.json["code"]) == (400, "PGRST122")
+    answer = api("POST /rpc/clear_lines", {}, prefer=limited + "2", accept="text/nothing")
+    assert (answer.status, answer.json["code"]) == (406, "PGRST107")
+
+
+def test_rows_are_ordered_by_what_is_selected(api):
+    answer = api("GET /rpc/find_parts?minimum=1&select=sku&order=stock")
+    assert (answer.status, answer.json["code"]) == (400, "42703")
 
 
 # ---------------------------------------------------------------- which function
@@ -317,6 +326,11 @@ def test_methods_that_call_nothing(api, method):
 def test_options_tell_what_the_volatility_allows(api, call, allowed):
     answer = api(f"OPTIONS /rpc/{call}")
     assert (answer.status, answer.headers["allow"]) == (200, allowed)
+
+
+def test_options_of_a_call_negotiate_as_the_call_would(api):
+    answer = api("OPTIONS /rpc/sizes", accept="text/nothing")
+    assert (answer.status, answer.json["code"]) == (406, "PGRST107")
 
 
 def test_privileges(api):

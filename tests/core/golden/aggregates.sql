@@ -9,8 +9,9 @@ FROM (
 SELECT *
 FROM pgrst_source ) _postgrest_t;
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."awards"."film_id", SUM("api"."awards"."prize"), CAST( COUNT("api"."awards".*) AS text ) AS "n"
 FROM "api"."awards"
-GROUP BY "api"."awards"."film_id") _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+GROUP BY "api"."awards"."film_id") _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;

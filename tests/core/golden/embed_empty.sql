@@ -15,7 +15,7 @@ FROM (
 SELECT *
 FROM pgrst_source ) _postgrest_t;
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."films"."id"
 FROM "api"."films"
 LEFT JOIN LATERAL (
@@ -24,5 +24,6 @@ FROM (SELECT "awards_1".*
 FROM "api"."awards" AS "awards_1"
 WHERE "awards_1"."film_id" = "api"."films"."id" ) AS "films_awards_1" ) AS "films_awards_1" ON TRUE
 WHERE "films_awards_1" IS DISTINCT
-FROM NULL) _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+FROM NULL) _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;

@@ -14,13 +14,14 @@ SELECT *
 FROM pgrst_source ) _postgrest_t;
 -- $1 = value 0
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."directors"."id", COALESCE( "directors_films_1"."directors_films_1", '[]') AS "films"
 FROM "api"."directors"
 INNER JOIN LATERAL (
 SELECT json_agg("directors_films_1")::jsonb AS "directors_films_1"
 FROM (SELECT "films_1"."id"
 FROM "api"."films" AS "films_1"
-WHERE "films_1"."year" = $1 AND "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON "directors_films_1" IS NOT NULL) _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+WHERE "films_1"."year" = $1 AND "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON "directors_films_1" IS NOT NULL) _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;
 -- $1 = value 0

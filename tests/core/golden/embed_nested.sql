@@ -19,7 +19,7 @@ SELECT *
 FROM pgrst_source ) _postgrest_t;
 -- $1 = value 0
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."directors"."id", COALESCE( "directors_films_1"."directors_films_1", '[]') AS "films"
 FROM "api"."directors"
 LEFT JOIN LATERAL (
@@ -31,6 +31,7 @@ SELECT json_agg("films_awards_2")::jsonb AS "films_awards_2"
 FROM (SELECT "awards_2"."name"
 FROM "api"."awards" AS "awards_2"
 WHERE "awards_2"."prize" > $1 AND "awards_2"."film_id" = "films_1"."id" ) AS "films_awards_2" ) AS "films_awards_2" ON TRUE
-WHERE "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON TRUE) _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+WHERE "films_1"."director_id" = "api"."directors"."id" ) AS "directors_films_1" ) AS "directors_films_1" ON TRUE) _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;
 -- $1 = value 0

@@ -10,9 +10,10 @@ SELECT *
 FROM pgrst_source ) _postgrest_t;
 -- $1 = value 0, $2 = value 1, $3 = value 2
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."films"."id"
 FROM "api"."films"
-WHERE "api"."films"."title" like $1 AND "api"."films"."title" ilike ANY($2) AND "api"."films"."title" ~* $3) _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+WHERE "api"."films"."title" like $1 AND "api"."films"."title" ilike ANY($2) AND "api"."films"."title" ~* $3) _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;
 -- $1 = value 0, $2 = value 1, $3 = value 2

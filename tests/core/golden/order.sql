@@ -10,9 +10,10 @@ SELECT *
 FROM pgrst_source ) _postgrest_t;
 -- $1 = 'length'
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."films"."id"
 FROM "api"."films"
-ORDER BY "api"."films"."year" DESC NULLS LAST, "api"."films"."details"->$1, "api"."films"."id" ASC) _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+ORDER BY "api"."films"."year" DESC NULLS LAST, "api"."films"."details"->$1, "api"."films"."id" ASC) _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;
 -- $1 = 'length'

@@ -9,8 +9,9 @@ SELECT *
 FROM pgrst_source ) _postgrest_t;
 -- $1 = 'crew', $2 = 'camera', $3 = '+0'
 
-SELECT row_to_json(_postgrest_t)::text
+(SELECT row_to_json(_postgrest_t)::text
 FROM (SELECT "api"."films"."details"->$1->>$2 AS "camera", to_jsonb("api"."films"."tags")->$3::int AS "tags"
-FROM "api"."films") _postgrest_t UNION ALL
-SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text;
+FROM "api"."films") _postgrest_t OFFSET 0) UNION ALL
+SELECT json_build_array(nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''))::text
+WHERE pg_backend_pid() IS NOT NULL;
 -- $1 = 'crew', $2 = 'camera', $3 = '+0'
