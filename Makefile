@@ -51,11 +51,12 @@ $(VENV)/.installed: $(BIN)/pip pyproject.toml requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@ $(VENV)/.installed-demo
 
-# The published clients need one another's opposites: each has an environment of its own.
+# The published clients need one another's opposites: each has an environment of its own. There is no wheel of the
+# multidict that pgrest needs, and on a bare machine no compiler: it goes without its extension.
 .test/peers/%/.installed: tests/peers/requirements-%.txt $(BIN)/pip
 	@echo "-- installing the published $*"
 	@$(BIN)/python -m venv .test/peers/$*
-	@.test/peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
+	@MULTIDICT_NO_EXTENSIONS=1 .test/peers/$*/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # Node.js comes from a wheel too, so that nothing has to be there before.
