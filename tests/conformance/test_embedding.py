@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Api
+from .serving import Api
 
 EMBEDS: list[tuple[str, Any]] = [
     # many to one

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .conftest import Api, MakeApi
+from .serving import Api, MakeApi
 
 OPERATOR = "expecting operator (eq, gt, ...)"
 IS = "isVal: (null, not_null, true, false, unknown)"
@@ -145,7 +145,7 @@ NOT_THERE = [
 def test_what_is_not_there(
     api: Api, method: str, target: str, status: int, code: str, message: str, hint: str | None
 ):
-    answer = api(method, target)
+    answer = api(f"{method} {target}")
     assert answer.status == status
     assert answer.headers["proxy-status"] == f"PostgREST; error={code}"
     if method == "HEAD":
@@ -214,7 +214,7 @@ SQLSTATES = [
 
 @pytest.mark.parametrize(("sqlstate", "status"), SQLSTATES)
 def test_each_sqlstate_has_its_status(api: Api, sqlstate: str, status: int):
-    answer = api("POST", "/rpc/fail", body={"code": sqlstate, "message": "as told"})
+    answer = api("POST /rpc/fail", body={"code": sqlstate, "message": "as told"})
     assert (answer.status, answer.json) == (
         status,
         {"code": sqlstate, "details": None, "hint": None, "message": "as told"},

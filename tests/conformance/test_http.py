@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .conftest import Api, MakeApi
+from .serving import Api, MakeApi
 
 ALL = "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
 
@@ -24,7 +24,7 @@ ALL = "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
     ],
 )
 def test_options_tell_what_can_be_done(api: Api, target: str, allow: str):
-    answer = api("OPTIONS", target)
+    answer = api(f"OPTIONS {target}")
     assert (answer.status, answer.headers["allow"], answer.body) == (200, allow, b"")
     assert answer.headers["access-control-allow-origin"] == "*"
 
@@ -36,8 +36,7 @@ class TestCors:
 
     def test_preflight(self, api: Api):
         answer = api(
-            "OPTIONS",
-            "/films",
+            "OPTIONS /films",
             origin=self.ORIGIN,
             access_control_request_method="POST",
             access_control_request_headers="Foo,Bar",
@@ -54,17 +53,17 @@ class TestCors:
 
     def test_preflight_names_headers_once_and_only_when_asked(self, api: Api):
         asked = {"origin": self.ORIGIN, "access_control_request_method": "GET"}
-        assert "access-control-allow-headers" not in api("OPTIONS", "/films", **asked).headers
-        answer = api("OPTIONS", "/films", access_control_request_headers="accept, X-A", **asked)
+        assert "access-control-allow-headers" not in api("OPTIONS /films", **asked).headers
+        answer = api("OPTIONS /films", access_control_request_headers="accept, X-A", **asked)
         assert answer.headers["access-control-allow-headers"] == (
             "Authorization, accept, X-A, Accept-Language, Content-Language"
         )
 
     @pytest.mark.parametrize("asked", [{}, {"access_control_request_method": "BREW"}])
     def test_other_options_are_answered_as_without_an_origin(self, api: Api, asked: dict[str, str]):
-        answer = api("OPTIONS", "/films", origin=self.ORIGIN, **asked)
+        answer = api("OPTIONS /films", origin=self.ORIGIN, **asked)
         assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "*")
-        assert answer.headers["allow"] == api("OPTIONS", "/films").headers["allow"]
+        assert answer.headers["allow"] == api("OPTIONS /films").headers["allow"]
         assert "access-control-expose-headers" not in answer.headers
 
     def test_answers_let_pages_read_our_headers(self, api: Api):
@@ -118,7 +117,7 @@ def test_names_may_be_of_any_script(api: Api):
 
 def test_caches_are_told_what_answers_depend_on(api: Api):
     assert api.get("/films").headers["vary"] == "Accept, Prefer, Range"
-    assert api("OPTIONS", "/films").headers["vary"] == "Accept, Prefer, Range"
+    assert api("OPTIONS /films").headers["vary"] == "Accept, Prefer, Range"
 
 
 @pytest.mark.parametrize(

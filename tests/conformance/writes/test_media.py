@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .conftest import error
+from tests.conformance.serving import error
 
 JSON = "application/json; charset=utf-8"
 PLAN = "application/vnd.pgrst.plan"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from .conftest import error
+from tests.conformance.serving import error
 
 BELL = {"sku": "bell", "name": "Bell", "price": 9.90, "stock": 4, "weight": 80}
 

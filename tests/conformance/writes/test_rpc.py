@@ -7,9 +7,8 @@ import json
 import jwt
 import pytest
 
+from tests.conformance.serving import error
 from tests.live import SECRET
-
-from .conftest import error
 
 JSON = "application/json; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"

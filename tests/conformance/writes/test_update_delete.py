@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import error
+from tests.conformance.serving import error
 
 FULL = "return=representation"
 SINGLE = "application/vnd.pgrst.object+json"
