@@ -167,7 +167,7 @@ def test_settings_say_who_asks_and_what():
     assert setting(batch, "request.jwt.claims") == '{"role":"anon"}'
     assert setting(batch, "request.method") == "GET"
     assert setting(batch, "request.path") == "/parts"
-    assert setting(batch, "request.cookies") == '{"a": "1", "b": "2"}'
+    assert setting(batch, "request.cookies") == '{"a":"1","b":"2"}'
     assert setting(batch, "request.headers") == '{"x-any":"é","prefer":"timezone=UTC"}'
     assert setting(batch, "timezone") == "UTC"
     assert setting(batch, "search_path") == '"api", "public"'
