@@ -109,8 +109,8 @@ def test_an_empty_accept_accepts_nothing(api: Api):
 
 
 def test_a_schema_is_looked_for_before_a_method(api: Api):
-    assert api("LOCK", "/films", accept_profile="nope").json["code"] == "PGRST106"
-    assert api("LOCK", "/films/1", accept_profile="nope").json["code"] == "PGRST125"
+    assert api("LOCK /films", accept_profile="nope").json["code"] == "PGRST106"
+    assert api("LOCK /films/1", accept_profile="nope").json["code"] == "PGRST125"
 
 
 def test_a_text_that_does_not_parse_is_told_as_it_was_sent(api: Api):
