@@ -87,6 +87,8 @@ def test_a_plan_is_for_json_unless_said():
         ("text/csv, application/json", ["text/csv", "application/json"]),
         ("*/*, text/csv", ["text/csv", "*/*"]),
         ("text/csv;q=0.5, application/json", ["application/json", "text/csv"]),
+        ("text/csv;q=.5, application/json", ["text/csv", "application/json"]),  # a number begins with a digit
+        ("text/csv;q=1e-1, application/json;q=0.5x", ["application/json", "text/csv"]),
         ("text/csv;q=0.5, application/json;q=0.9, */*;q=0.1", ["application/json", "text/csv", "*/*"]),
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
             ["text/html", "application/xhtml+xml", "application/xml", "*/*"]),

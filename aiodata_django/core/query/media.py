@@ -14,6 +14,7 @@ from functools import lru_cache
 
 _TOKENS = re.compile(r"([0-9A-Za-z.*]+)/([0-9A-Za-z.*+-]+)")
 _PARAMETER = re.compile(r"\s*;\s*([0-9A-Za-z-]+)\s*=\s*(?:\"([^\"]*)\"|([0-9A-Za-z|-]+))")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _KNOWN = (
     "application/json",
     "application/geo+json",
@@ -133,7 +134,5 @@ def parse_accept(header: str) -> tuple[MediaType, ...]:
 
 
 def _quality(text: str) -> float:
-    try:
-        return float(text.split(";")[0] or "1")
-    except ValueError:
-        return 1.0
+    match = _NUMBER.match(text)
+    return float(match[0]) if match else 1.0
