@@ -154,11 +154,6 @@ def test_what_is_not_there(
         assert answer.json == {"code": code, "details": None, "hint": hint, "message": message}
 
 
-def test_a_schema_that_is_not_served_comes_before_the_method(api: Api):
-    answer = api("PUT", "/rpc/longest", content_profile="none")
-    assert (answer.status, answer.json["code"]) == (406, "PGRST106")
-
-
 class TestAllowed:
     """Who may not is 401 while nobody knows who asks, and 403 once it is known."""
 
