@@ -19,6 +19,7 @@ words = st.text("abcdef_", min_size=1, max_size=10)
         ("projct", ["projects", "products"], "projects"),
         ("zzz", ["films", "actors"], None),
         ("film", [], None),
+        ("cases", ["cages", "bases"], "bases"),  # of one distance, but three of the grams are the same
         ("car_model_sales_202101", ["car_model_sales"], None),  # 15 of 22 characters are not enough
     ],
 )

@@ -111,7 +111,7 @@ def _missing(schema: Schema, exposed: str, origin: str, target: str, hint: str |
 def _near_names(schema: Schema, exposed: str, origin: str, target: str) -> str | None:
     known = _candidates(schema, exposed, origin)
     if known:
-        children = {relationship.foreign.name for relationship in known}
+        children = [relationship.foreign.name for relationship in known]
         near = [name for score, name in ranked(target, children, MINIMUM_FOR_PARAMETERS) if score < 1]
         return f"Perhaps you meant '{near[0]}' instead of '{target}'." if near else None
     parents = {name.name for name in schema.relationships if _candidates(schema, exposed, name.name)}

@@ -1,22 +1,35 @@
 """Near names for error hints.
 
 What lives here: a measure of how alike two names are, and picking the best. The measure is that of the
-FuzzySet family, which PostgREST uses: names that share a trigram (else a bigram), ranked by edit distance.
+FuzzySet family, which PostgREST uses: names that share a trigram (else a bigram), ranked by edit distance,
+those of one distance by the angle between the vectors of their grams.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from math import sqrt
 
 MINIMUM_FOR_NAMES = 0.75
 MINIMUM_FOR_PARAMETERS = 0.33
+_COMPARED = 50
+"""As many as are compared letter by letter."""
 
 
 def _grams(text: str, size: int) -> Counter[str]:
     padded = "-" + "".join(c for c in text if c.isalnum() or c in " ,") + "-"
-    padded += "-" * max(0, size - len(padded))
     return Counter(padded[i : i + size] for i in range(len(padded) - size + 1))
+
+
+def _cosine(one: Counter[str], other: Counter[str]) -> float:
+    """The cosine of the angle between two vectors of grams, 0 where they have none in common."""
+    product = sum(count * other[gram] for gram, count in one.items())
+    return product / sqrt(_square(one) * _square(other)) if product else 0.0
+
+
+def _square(grams: Counter[str]) -> int:
+    return sum(count * count for count in grams.values())
 
 
 def _likeness(one: str, other: str) -> float:
@@ -42,7 +55,8 @@ def ranked(name: str, candidates: Iterable[str], minimum: float) -> list[tuple[f
         return exact
     for size in (3, 2):
         grams = _grams(wanted, size)
-        near = [c for c, text in known.items() if not grams.keys().isdisjoint(_grams(text, size))]
+        angles = {candidate: _cosine(grams, _grams(text, size)) for candidate, text in known.items()}
+        near = sorted((c for c in known if angles[c] > 0), key=lambda c: -angles[c])[:_COMPARED]
         scores = [(_likeness(wanted, known[candidate]), candidate) for candidate in near]
         good = [entry for entry in scores if entry[0] >= minimum]
         if good:
