@@ -156,7 +156,11 @@ def test_strict_handling_refuses_what_it_does_not_know(api: Api):
 
 @pytest.mark.parametrize(
     ("timezone", "shown"),
-    [("Asia/Tokyo", "1962-04-12T05:00:00+09:00"), ("America/New_York", "1962-04-11T15:00:00-05:00")],
+    [
+        ("Asia/Tokyo", "1962-04-12T05:00:00+09:00"),
+        ("America/New_York", "1962-04-11T15:00:00-05:00"),
+        ("America/Argentina/Buenos_Aires", "1962-04-11T17:00:00-03:00"),
+    ],
 )
 def test_times_are_told_in_the_timezone_preferred(api: Api, timezone: str, shown: str):
     answer = api.get("/films?select=released&id=eq.1", prefer=f"timezone={timezone}")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodata_django.core.query.preferences import Preferences, parse_prefer
+from aiodata_django.core.errors import RequestError
+from aiodata_django.core.query.preferences import Preferences, parse_prefer, refuse_long_timezone
 
 CHOICES = {
     "resolution": ("merge-duplicates", "ignore-duplicates"),
@@ -62,3 +63,22 @@ def test_max_affected_is_told_only_where_it_holds():
         == "handling=strict, max-affected=5"
     )
     assert parse_prefer(("max-affected=5",), False).applied() is None
+
+
+UNPATCHED, PATCHED = 150018, 150019
+
+
+@pytest.mark.parametrize("timezone", ["<" + "A" * 22 + ">+4", "A" * 300 + "5", "B" * 24 + "-3:30"])
+def test_an_abbreviation_of_the_clients_own_is_refused_where_it_is_too_long_for_the_server(timezone):
+    preferences = Preferences(timezone=timezone)
+    with pytest.raises(RequestError) as caught:
+        refuse_long_timezone(preferences, UNPATCHED)
+    assert (caught.value.status, caught.value.code) == (400, "PGRST129")
+    refuse_long_timezone(preferences, PATCHED)
+
+
+@pytest.mark.parametrize(
+    "timezone", [None, "UTC", "<-04>+04", "Etc/GMT+12", "America/Argentina/Buenos_Aires", "nowhere " * 20]
+)
+def test_names_of_places_and_short_zones_are_left_to_the_server(timezone):
+    refuse_long_timezone(Preferences(timezone=timezone), UNPATCHED)

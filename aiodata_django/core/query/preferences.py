@@ -111,6 +111,9 @@ def refuse_long_timezone(preferences: Preferences, server_version: int) -> None:
     timezone = preferences.timezone
     if timezone is None or len(timezone) <= _LONGEST_TIMEZONE:
         return
+    # A zone that brings its own abbreviation gives an offset with it; names of places have short ones.
+    if not any(character.isdecimal() for character in timezone):
+        return
     if server_version < _SAFE_FROM.get(server_version // 10000, 0):
         raise RequestError(
             400,
