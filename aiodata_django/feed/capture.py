@@ -95,8 +95,10 @@ class Capture:
         if asyncio.iscoroutine(preparing):
             await preparing
         async with self._open_stream(self._durable) as stream:
-            self._log.reset(self._epoch(stream), stream.slot.start)
-            self._checkpoints.clear()
+            epoch = self._epoch(stream)
+            if epoch != self._log.epoch:
+                self._checkpoints.clear()
+            self._log.reset(epoch, stream.slot.start)
             self.stream, self.error, self.idle_since, self._told = stream, None, None, ""
             await self._pump(stream)
 

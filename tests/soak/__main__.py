@@ -31,7 +31,7 @@ def main() -> int:
         "--acts", help=f"of the nemesis, with commas between (default: all of {', '.join(ACTS)})"
     )
     parser.add_argument("--big", type=int, default=5000, help="rows of a big transaction")
-    parser.add_argument("--broken", default="", help="what the server does wrong (see broken_server)")
+    parser.add_argument("--broken", default="", help="what the server does wrong (see server)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     course = Course(options.seconds, options.seed, big=options.big, broken=options.broken)

@@ -28,7 +28,7 @@ from .writers import HttpWriter, Ledger, SqlWriter, Writer
 MEMORY = 700 << 20
 """Bytes of resident memory the server may have: its ring and its sockets' queues are bounded."""
 
-CATCH_UP, AGREE = 25.0, 15.0
+CATCH_UP, AGREE, FORGET = 25.0, 15.0, 15.0
 
 
 class SoakFailure(AssertionError):
@@ -37,7 +37,7 @@ class SoakFailure(AssertionError):
 
 @dataclass(frozen=True)
 class Course:
-    """What a run is like. ``broken`` names what the server is made to do wrong (``broken_server``)."""
+    """What a run is like. ``broken`` names what the server is made to do wrong (``server``)."""
 
     seconds: float = 60.0
     seed: int = 1
@@ -67,8 +67,7 @@ class Outcome:
 def stage_of(postgres: EmbeddedPostgres, course: Course) -> Stage:
     """The stage, with a broken server where the course asks for it."""
     environment: Mapping[str, str] = {"SOAK_BROKEN": course.broken} if course.broken else {}
-    module = "tests.soak.broken_server" if course.broken else "aiodata_django.cli"
-    return Stage(postgres, module=module, environment=dict(environment))
+    return Stage(postgres, module="tests.soak.server", environment=dict(environment))
 
 
 class Soak:
@@ -87,6 +86,7 @@ class Soak:
         self._random = random.Random(f"{course.seed}-soak")
         self._began = time.monotonic()
         self._markers = 0
+        self._retained = ""  # the WAL's end at the last moment of quiet
 
     def _witness(self, seat: Seat) -> Witness:
         def url() -> str:
@@ -145,6 +145,7 @@ class Soak:
             self.outcome.told += sum(len(step.told) for step in judge.witness.steps)
             problems += [f"{name}: {problem}" for problem in judge.judge()]
             problems += [f"{name}: {problem}" for problem in unexplained(judge.witness, self.nemesis.done)]
+        problems += await self._retained_wal()
         problems += self._server_problems()
         self._count()
         if problems:
@@ -178,6 +179,22 @@ class Soak:
             if not found or time.monotonic() > deadline:
                 return found
             disagreeing = still
+            await asyncio.sleep(0.2)
+
+    async def _retained_wal(self) -> list[str]:
+        """I6: the slot that is read lets PostgreSQL forget what was there at the last moment of quiet."""
+        sql = (
+            "select pg_current_wal_lsn()::text, s.active, s.confirmed_flush_lsn >= '{}'::pg_lsn"
+            " from (select) x left join pg_replication_slots s on s.slot_name = 'aiodata'"
+        )
+        deadline = time.monotonic() + FORGET
+        while True:
+            ((end, active, passed),) = await self.stage.execute(sql.format(self._retained or "0/0"))
+            if passed or not active:
+                self._retained = end
+                return []
+            if time.monotonic() > deadline:
+                return [f"I6: the slot keeps WAL from before {self._retained}"]
             await asyncio.sleep(0.2)
 
     def _server_problems(self) -> list[str]:

@@ -36,6 +36,7 @@ class Gullible(session.ClientSession):
         pytest.param(replace(COURSE, broken="look_back", acts=JOINS), "I1 I3", id="look-back"),
         pytest.param(replace(COURSE, broken="xid_filter", acts=JOINS), "I2 I4", id="xid-filter"),
         pytest.param(replace(COURSE, broken="old_images", acts=("newcomers",)), "I1", id="old-images"),
+        pytest.param(replace(COURSE, broken="dedupe", acts=("end_walsender",)), "I2 I4", id="dedupe"),
         pytest.param(replace(COURSE, acts=("echo",), session_type=Gullible), "I2 I4", id="client-dedupe"),
     ],
 )

@@ -1,7 +1,7 @@
-"""The server with one safeguard switched off, named by ``SOAK_BROKEN``: the soak must find it out.
+"""The server as the soak runs it, with one safeguard switched off where ``SOAK_BROKEN`` names it.
 
-What lives here: the safeguards, each replaced by its absence before serving begins. Nothing in the package
-itself can switch them off.
+What lives here: the safeguards, each replaced by its absence before serving begins, which the soak must find
+out. Nothing in the package itself can switch them off.
 """
 
 from __future__ import annotations
@@ -12,9 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from aiodata_django import cli
+from aiodata_django.core.changes.transaction import Transaction
 from aiodata_django.core.state.cursor import Cursor, Taken
-from aiodata_django.feed import gate
+from aiodata_django.feed import capture, gate
+from aiodata_django.feed.log import RingLog
 from aiodata_django.feed.reader2 import V2Reader
+
+CONFIRM_LAG = 4.0
+"""Seconds until PostgreSQL may forget what was sent: shorter than in life, so that a short run sees it."""
 
 
 def without_look_back() -> None:
@@ -42,12 +47,27 @@ def without_old_images() -> None:
     gate.Shaping.images = new_only  # type: ignore[method-assign]
 
 
+def without_dedupe() -> None:
+    """What PostgreSQL sends again, because it was not confirmed, is taken for new."""
+
+    known = RingLog.append
+
+    def append(self: RingLog, transaction: Transaction) -> bool:
+        transaction.lsn = max(transaction.lsn, self.last + 1)
+        return known(self, transaction)
+
+    RingLog.append = append  # type: ignore[method-assign]
+
+
 BROKEN: dict[str, Callable[[], None]] = {
     "look_back": without_look_back,
     "xid_filter": without_xid_filter,
     "old_images": without_old_images,
+    "dedupe": without_dedupe,
 }
 
 if __name__ == "__main__":
-    BROKEN[os.environ["SOAK_BROKEN"]]()
+    capture.CONFIRM_LAG = CONFIRM_LAG
+    if broken := os.environ.get("SOAK_BROKEN"):
+        BROKEN[broken]()
     sys.exit(cli.main())
