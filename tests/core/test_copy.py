@@ -302,3 +302,18 @@ def test_a_subscription_more_brings_its_columns_to_rows_that_another_holds():
         told += [e for each in session.receive(text, 0.0) for e in copy.take(each) if e is not None]
     assert [event.action for event in told] == ["create", "update"]
     assert copy.cache.tables["pets"].get("a", 1)[0].price == 7
+
+
+def test_nothing_is_told_until_the_copy_is_whole_neither_snapshots_nor_transactions():
+    copy, session = Copy(), ClientSession()
+    session.connected(0.0)
+    tail = {"more": False, "group": 1, "left": 0, "at": "e:1"}
+    texts = (
+        frames.frame("ready", resumed=False, schema={"pets": {"key": KEY, "columns": COLUMNS}}),
+        frames.snap(0, "pets", [b'{"kind":"a","id":1}'], tail),
+        frames.txn("e:1", "e:2", 1, "", '["put","pets",{"kind":"a","id":2},[0]]', more=False),
+        frames.snap(0, "pets", [b'{"kind":"a","id":3}'], {**tail, "group": 2, "at": "e:3"}),
+    )
+    events = [event for text in texts for event in session.receive(text, 0.0)]
+    assert [told for event in events for told in copy.take(event, silent=True) if told] == []
+    assert [row.id for row in copy.cache.tables["pets"]] == [3]

@@ -59,7 +59,10 @@ class Copy:
         self._columns = {sub.id: selected(sub.query) for sub in subscriptions}
 
     def take(self, event: SessionEvent, *, silent: bool = False) -> Iterator[Event | None]:
-        """Do what an event of the session says. To be exhausted; yields as :meth:`complete`."""
+        """Do what an event of the session says. To be exhausted; yields as :meth:`complete`.
+
+        ``silent``: the copy has not been whole yet, so that nothing is a change.
+        """
         match event:
             case Ready(resumed=resumed, schema=schema):
                 self.connected(schema, resumed=resumed)
@@ -74,7 +77,8 @@ class Copy:
             case SnapshotComplete(parts=parts):
                 yield from self.complete(parts, silent=silent)
             case Committed(changes=changes):
-                yield from self.commit(changes)
+                events = self.commit(changes)
+                yield from () if silent else events
 
     # --- definitions
 
