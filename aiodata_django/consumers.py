@@ -28,12 +28,13 @@ from .core.identity import Identity
 from .core.state.session import SUBPROTOCOL
 from .feed.reader2 import V2Reader
 from .feed.service import Feed, FeedUnavailable
-from .servers import close_with_reason
+from .servers import SocketFlow, abort_socket, close_with_reason
 
 # UNAVAILABLE would be 1013, but Daphne refuses to send codes below 3000.
 UNAUTHORIZED, FORBIDDEN, UNAVAILABLE, BAD_MESSAGE = 4401, 4403, 4503, 4400
 MAX_MESSAGE = 1 << 20
 """Bytes a client's message may have."""
+CLOSING_SECONDS = 5.0
 
 _REASON_BYTES = 123  # RFC 6455, 5.5: a close frame holds 125, two of them the code
 
@@ -55,6 +56,7 @@ class StateConsumer(AsyncWebsocketConsumer):
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
         self._second: V2Reader | None = None
+        self._flow: SocketFlow | None = None
 
     async def connect(self) -> None:
         """Find out who is there, join the feed, accept."""
@@ -74,6 +76,7 @@ class StateConsumer(AsyncWebsocketConsumer):
             await self._refuse(UNAVAILABLE, str(error), subprotocol)
         else:
             await self.accept(subprotocol)
+            self._flow = SocketFlow(self.base_send)
             self._task = self._feed.run(reader)
 
     async def _refuse(self, code: int, reason: str, subprotocol: str | None) -> None:
@@ -103,16 +106,27 @@ class StateConsumer(AsyncWebsocketConsumer):
     async def send(  # type: ignore[override]  # Channels' own class overrides it so
         self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
     ) -> None:
-        """Send a frame; a socket that is gone already takes it, as ``disconnect`` is about to say so."""
+        """Send a frame, and wait while the client is behind.
+
+        A socket that is gone already takes it, as ``disconnect`` is about to say so.
+        """
         with suppress(OSError):  # what ASGI says servers raise then
             await super().send(text_data=text_data, bytes_data=bytes_data, close=close)
+            if self._flow is not None:
+                await self._flow.writable()
 
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
         """Close with a code and a reason that fits into the frame."""
         text = (reason or "").encode()[:_REASON_BYTES].decode("utf-8", "ignore")
-        if not (text and code and close_with_reason(self.base_send, int(code), text)):
-            with suppress(OSError):
+        if text and code and close_with_reason(self.base_send, int(code), text):
+            return
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
                 await super().close(code=code, reason=text)
+        except TimeoutError:  # an OSError too
+            abort_socket(self.base_send)
+        except OSError:
+            pass  # it is gone already
 
     async def disconnect(self, code: int) -> None:
         """The socket is gone."""

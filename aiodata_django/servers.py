@@ -140,6 +140,33 @@ class _Flow:
         self.writable.set()
 
 
+class SocketFlow:
+    """Tells when a websocket's client is behind, where the server's ``send`` does not wait (Daphne)."""
+
+    def __init__(self, send: Any) -> None:
+        self._flow: _Flow | None = None
+        transport: Any = getattr(_daphne_request(send), "transport", None)
+        if transport is not None:
+            self._flow = _Flow(asyncio.Event())
+            transport.unregisterProducer()  # the HTTP channel's, which has no part in the socket any more
+            transport.registerProducer(self._flow, True)
+
+    async def writable(self) -> None:
+        """Wait while the client is behind."""
+        if self._flow is not None:
+            await self._flow.writable.wait()
+
+
+def abort_socket(send: Any) -> None:
+    """End a websocket whose client takes not even the closing."""
+    protocol = _daphne_request(send) or getattr(send, "__self__", None)
+    transport: Any = getattr(protocol, "transport", None)
+    for name in ("abortConnection", "abort"):  # Twisted's, asyncio's
+        if hasattr(transport, name):
+            getattr(transport, name)()
+            return
+
+
 def close_with_reason(send: Any, code: int, reason: str) -> bool:
     """Close a websocket with a reason where the server would drop it (Daphne); True when it is done."""
     protocol = _daphne_request(send)
@@ -149,7 +176,7 @@ def close_with_reason(send: Any, code: int, reason: str) -> bool:
     return True
 
 
-def _daphne_request(send: Send) -> Any:
+def _daphne_request(send: Any) -> Any:
     """Daphne's protocol behind ``send``, None under other servers."""
     if not isinstance(send, partial) or not send.args:
         return None

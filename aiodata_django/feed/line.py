@@ -33,12 +33,18 @@ from ..core.state.serversession import (
     read,
 )
 from .hub import Hub
-from .reader import CLOSE_BAD, CLOSE_EXPIRED, CLOSE_SLOW, CLOSE_UNAUTHORIZED, Closed, Outlet
+from .reader import (
+    CLOSE_BAD,
+    CLOSE_EXPIRED,
+    CLOSE_SLOW,
+    CLOSE_UNAUTHORIZED,
+    PATIENCE,
+    Closed,
+    Outlet,
+    deliver,
+)
 
 logger = logging.getLogger("aiodata.feed")
-
-PATIENCE = 30.0
-"""Seconds a client may leave the window shut."""
 
 Request = AddSub | Unsub | Need | Auth
 
@@ -191,7 +197,7 @@ class Line:
             await self._until_open()
         self._window.sent(len(text), at)
         self.spoke_at = time.monotonic()
-        await self._outlet.send(text)
+        await deliver(self._outlet, text)
 
     async def _until_open(self) -> None:
         deadline = time.monotonic() + PATIENCE

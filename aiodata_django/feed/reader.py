@@ -32,6 +32,10 @@ CLOSE_SLOW, CLOSE_LOST, CLOSE_TOO_MANY = 4408, 4410, 4429
 CLOSE_RESTART, CLOSE_FAULT = 4012, 4011
 
 
+PATIENCE = 30.0
+"""Seconds a client may take no frame, or leave the window shut."""
+
+
 class Outlet(Protocol):
     """Where a socket's frames go."""
 
@@ -49,6 +53,15 @@ class Closed(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+async def deliver(outlet: Outlet, text: str) -> None:
+    """Send a frame. Raises Closed for a client that does not take it."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await outlet.send(text)
+    except TimeoutError:
+        raise Closed(CLOSE_SLOW, "too slow: connect again") from None
 
 
 class HubReader:
@@ -177,7 +190,7 @@ class V1Reader(HubReader):
         number = 0
         while True:
             for text in await self._told(digest, number):
-                await self._outlet.send(text)
+                await deliver(self._outlet, text)
             if digest.part(number).last:
                 return
             number += 1

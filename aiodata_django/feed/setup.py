@@ -149,18 +149,19 @@ class Setup:
             "tables": [_described(table) for table in published.by_name.values()],
         }
 
-    async def check(self) -> list[str]:
-        """What keeps events from flowing, or from being complete; each sentence says what to do."""
+    async def check(self) -> tuple[list[str], list[str]]:
+        """What keeps events from flowing, and what only makes them fewer or dearer; both say what to do."""
         server, slot = await self._server(), await self._slot()
         published, publication = await self._published()
         problems = [*_server_problems(server), *_slot_problems(server, slot)]
+        warnings = _slot_warnings(server, slot)
         problems += [
             f"run as the tables' owner: {sql}"
             for sql in mending(published, publication, self._names.publication, await self._version())
         ]
         for table in published.by_name.values():
-            problems += _table_problems(table)
-        return problems
+            warnings += _table_warnings(table)
+        return problems, warnings
 
     # Parts --------------------------------------------------------------------------------------------
 
@@ -279,7 +280,11 @@ def _slot_problems(server: dict[str, Any], slot: dict[str, Any] | None) -> list[
         return [_elsewhere(slot)]
     if slot["wal_status"] == "lost":
         return [f'slot {slot["name"]} is lost: run "manage.py aiodata_feed drop", then "create"']
-    if server["keep_size"] in (None, "-1"):
+    return []
+
+
+def _slot_warnings(server: dict[str, Any], slot: dict[str, Any] | None) -> list[str]:
+    if slot is not None and slot["here"] and server["keep_size"] in (None, "-1"):
         return [
             "set max_slot_wal_keep_size: without it a durable slot that nobody reads keeps WAL until the disk"
             " is full"
@@ -287,7 +292,7 @@ def _slot_problems(server: dict[str, Any], slot: dict[str, Any] | None) -> list[
     return []
 
 
-def _table_problems(table: PublishedTable) -> list[str]:
+def _table_warnings(table: PublishedTable) -> list[str]:
     if table.obstacle is not None:
         return [f"{table.qualified} gives no events: {table.obstacle}"]
     if table.row_security and not table.full:

@@ -97,6 +97,12 @@ def test_check_fails_until_all_is_there(database) -> None:
     assert "create publication" in out.getvalue()
     run("aiodata_feed", "create", "--no-slot")
     assert "all it needs" in run("aiodata_feed", "check")
+    database.execute("create table api.keyless (a int)")
+    said = run("aiodata_feed", "check")  # it breaks nothing: no error
+    assert all(part in said for part in ("api.keyless gives no events", "all it needs"))
+    database.execute("alter publication aiodata add table api.keyless")  # its updates and deletes fail now
+    with pytest.raises(CommandError):
+        run("aiodata_feed", "check")
 
 
 def test_who_may_not_is_told_what_the_owner_should_run(database, as_user) -> None:

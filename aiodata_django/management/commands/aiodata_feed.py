@@ -59,8 +59,8 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(await setup.status(), indent=2))
 
     async def _check(self, setup: Setup, options: dict[str, Any]) -> None:
-        problems = await setup.check()
-        for problem in problems:
+        problems, warnings = await setup.check()
+        for problem in (*problems, *warnings):
             self.stdout.write(self.style.WARNING(problem))
         if problems:
             raise CommandError("the change feed is not as it should be")

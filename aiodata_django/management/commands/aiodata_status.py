@@ -46,7 +46,8 @@ class Command(BaseCommand):
         known = settings()
         names = Names(known.db_schemas, known.feed_publication, known.feed_slot or DEFAULT_SLOT)
         async with opened(known.db_uri, names) as setup:
-            return {**await setup.status(), "problems": await setup.check()}
+            problems, warnings = await setup.check()
+            return {**await setup.status(), "problems": [*problems, *warnings]}
 
     def _server(self, url: str) -> Any:
         try:

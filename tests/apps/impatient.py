@@ -1,0 +1,11 @@
+"""The server with less patience, so that tests of slow clients take no minutes."""
+
+import sys
+
+from aiodata_django import cli
+from aiodata_django.feed import line, reader, reader2
+
+if __name__ == "__main__":
+    line.PATIENCE = reader.PATIENCE = 3.0
+    reader2.HELLO_SECONDS = 0.5
+    sys.exit(cli.main())
