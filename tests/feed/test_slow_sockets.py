@@ -66,9 +66,7 @@ async def test_who_reads_nothing_is_let_go_in_version_1_too_and_the_others_go_on
         socket.socket._reader._protocol.transport.pause_reading()
         listening = asyncio.create_task(listen(other, 40))
         for n in range(40):  # far more than the kernel's buffers take
-            await asyncio.to_thread(
-                write, server, f"insert into api.pets values ({n}, repeat('x', {MEGABYTE}))"
-            )
+            await asyncio.to_thread(write, server, insert.format(n))
         async with asyncio.timeout(25):
             while sockets(server) > 1:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.1)
