@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -90,6 +90,38 @@ def mending(published: Published, publication: Publication | None, name: str, ve
         tables = ", ".join(_listed(published, missing))
         statements.append(f"alter publication {quote_ident(name)} add table {tables}")
     return statements
+
+
+def told_whole(published: Published, publication: Publication) -> Published:
+    """With an obstacle for every table of which the publication, as it is, leaves something out.
+
+    Whoever followed such a table would be wrong without knowing: better it is not offered. Of a partitioned
+    table no partition may be missing.
+    """
+    obstacles: dict[int, str] = {}
+    for table in published.tables.values():
+        if table.kind == "p":
+            continue
+        obstacle = table.obstacle or _left_out(table, publication)
+        if obstacle is not None:
+            obstacles[table.oid] = obstacle
+            if table.root != table.oid:
+                obstacles.setdefault(table.root, f"its partition {table.qualified}: {obstacle}")
+    tables = {
+        oid: replace(table, obstacle=table.obstacle or obstacles.get(oid))
+        for oid, table in published.tables.items()
+    }
+    return Published(tables, published.shapes)
+
+
+def _left_out(table: PublishedTable, publication: Publication) -> str | None:
+    if table.kind != "r":
+        return "it is a foreign table, so the WAL does not carry it"
+    if table.qualified not in publication.members:
+        return f"it is not in the publication {publication.name}"
+    if not publication.complete:
+        return f"the publication {publication.name} leaves out some kinds of changes"
+    return None
 
 
 def _create(tables: Sequence[str], name: str, version: int) -> str:

@@ -16,7 +16,7 @@ from psycopg import errors
 from ..core.changes.published import Published
 from ..core.errors import ApiError
 from ..core.state.audience import Grants
-from ..db.published import load_publication, load_published, mending
+from ..db.published import load_publication, load_published, mending, told_whole
 from .control import Control
 from .gate import Gate
 
@@ -63,7 +63,7 @@ class Catalogue:
         fingerprint = await self._control.fingerprint()
         connection = await self._control.connection()
         published = await load_published(connection, self._schemas(), self._further)
-        await self._mend(published, connection)
+        published = await self._mended(published, connection)
         roles = list(self._grants)
         grants = {role: found for role in roles if (found := await self._granted(role, published))}
         touched = self._differences(published, grants)
@@ -139,9 +139,10 @@ class Catalogue:
             reached |= ahead
         return {tables[oid].root for oid in reached}
 
-    async def _mend(
+    async def _mended(
         self, published: Published, connection: psycopg.AsyncConnection[tuple[object, ...]]
-    ) -> None:
+    ) -> Published:
+        """Make the publication hold all it should, if we may; what of the tables is told then."""
         publication = await load_publication(connection, self._publication)
         statements = mending(published, publication, self._publication, connection.info.server_version)
         told, self.problem = self.problem, None
@@ -157,3 +158,5 @@ class Catalogue:
         except errors.DuplicateObject:
             pass  # another process made it in this moment
         self.exists = publication is not None or self.problem is None
+        publication = await load_publication(connection, self._publication) if statements else publication
+        return published if publication is None else told_whole(published, publication)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
 
 from aiodata_django.core.identity import Identity
 from aiodata_django.core.state.session import SchemaChanged, Subscription
+from aiodata_django.feed.service import FeedUnavailable
 
+from .conftest import staged
 from .copy import Copy
 
 SCHEMA = """
@@ -170,3 +173,37 @@ async def test_what_a_role_or_subscription_more_sees_of_a_table_is_described(sta
     await copy.until(lambda: "role" in copy.resyncs)
     described = [list(event.columns) for event in copy.events if isinstance(event, SchemaChanged)]
     assert described == [["id", "name", "color"], ["id", "name", "color"], ["id", "name"]]
+
+
+PARTLY = """
+create schema api;
+create table api.pets (id int primary key);
+create table api.toys (id int primary key);
+create table api.days (day int primary key) partition by list (day);
+create table api.monday partition of api.days for values in (1);
+create table api.others partition of api.days default;
+create publication aiodata for table api.pets, api.monday
+    with (publish_via_partition_root = false);
+insert into api.toys values (1);
+grant usage on schema api to auth;
+grant select on all tables in schema api to auth;
+"""
+
+
+async def test_a_table_that_is_not_published_is_not_offered_until_it_is(make_database, as_user) -> None:
+    uri = make_database(PARTLY)
+    async with staged(uri, as_user(uri, "authenticator")) as here:
+        with suppress(FeedUnavailable):  # of some tables
+            await here.feed.ready()
+        copy = await (await Copy(here.feed, "auth").connect()).live()
+        named = Copy(here.feed, "auth", Subscription(1, "toys"), Subscription(2, "days"))
+        await named.connect()
+        await named.until(lambda: len(named.failures) == 2)
+        assert [failure.code for failure in named.failures] == ["55000", "55000"]
+        assert sorted(copy.keys) == ["pets"]
+        await here.write("insert into api.toys values (2)")
+        await here.write("alter publication aiodata add table api.toys, api.days")
+        await here.feed.hub.refresh()
+        await here.write("insert into api.toys values (3)", "insert into api.days values (1)")
+        await copy.synced()
+        assert sorted(copy.merged()) == [("days", (1,)), ("toys", (1,)), ("toys", (2,)), ("toys", (3,))]
