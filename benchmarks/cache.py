@@ -3,9 +3,10 @@
     python benchmarks/cache.py [--rows 1000000] [--rounds 3]
 
 Each candidate fills itself from the same JSON text (rows of six columns, key of a text and an integer, 500
-rows a text), then answers full keys, prefixes and a scan, then applies updates: one message each, as version
-1 of ``/state`` brings them, and in transactions of 100 rows, as version 2 does (to ``ldbcache``, which knows
-no other, as messages too).
+rows a text), then answers full keys, prefixes and a scan, then applies updates, each giving its old and its
+new row. Their JSON text is decoded within the time, on both sides: messages of one row, as version 1 of
+``/state`` brings them; transactions of one row and of 100 rows, as version 2 does. For ``ldbcache``, which
+knows no transactions, those are messages one by one, and JSON arrays of 100 messages.
 Candidates alternate, each in a process of its own; times are CPU seconds, medians of the rounds. Memory is
 what Python's allocator holds for the filled cache, measured apart from the times. ``ldbcache`` is installed
 into a directory that is gone afterwards; from Python 3.10 on its dependency needs ``collections.Mapping``.
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ CANDIDATES = ("ldbcache", "ours", "interned")
 PIECE = 64 * 1024
 LOOKUPS = 100_000
 BATCH = 100  # changes a transaction
+TIME = "2026-01-01T10:00:00.123456+00:00"
 
 
 def row(number: int, note: str) -> dict[str, Any]:
@@ -88,9 +90,18 @@ class Ldbcache:
         _, _, keys, rows = json.loads(message)
         self._cache.modify(keys, rows)
 
-    def transactions(self, keys: list[Any]) -> tuple[Callable[[Any], None], list[Any]]:
-        """Nothing but messages one by one: the reference knows no transactions."""
-        return self.apply, messages(keys, "again")
+    def transactions(
+        self, keys: list[Any], note: str, size: int
+    ) -> tuple[Callable[[Any], None], Iterable[Any]]:
+        """Messages, and how they are applied."""
+        single = messages(keys, note)
+        if size == 1:
+            return self.apply, single
+        return self._apply_all, [f"[{','.join(batch)}]" for batch in batches(single, size)]
+
+    def _apply_all(self, text: str) -> None:
+        for _, _, keys, rows in json.loads(text):
+            self._cache.modify(keys, rows)
 
 
 class Ours:
@@ -117,7 +128,9 @@ class Ours:
         for _ in self._table:
             pass
 
-    def transactions(self, keys: list[Any]) -> tuple[Callable[[Any], None], list[Any]]:
+    def transactions(
+        self, keys: list[Any], note: str, size: int
+    ) -> tuple[Callable[[Any], None], Iterable[Any]]:
         """Frames of version 2, and what the client does with them."""
         from aiodata_django.core.state import frames
         from aiodata_django.core.state.cache import Cache
@@ -128,21 +141,27 @@ class Ours:
         session.connected(0.0)
         # The rows that are there stand for the snapshot's.
         copy._pieces = {"t": {0: self._table}}
-        session.cursor = "e:0"
+        session.cursor = cursor(0)
 
         def apply(frame: str) -> None:
             for event in session.receive(frame, 0.0):
                 for _ in copy.take(event):
                     pass
 
-        puts = [frames.put("t", compact(row(key[1], "again")).encode(), b"[0]").decode() for key in keys]
-        starts = range(0, len(puts), BATCH)
+        puts = [frames.put("t", compact(row(key[1], note)).encode(), b"[0]").decode() for key in keys]
         return apply, [
-            frames.txn(
-                f"e:{start}", f"e:{start + BATCH}", 1, "", ",".join(puts[start : start + BATCH]), more=False
-            )
-            for start in starts
+            frames.txn(cursor(number), cursor(number + 1), 731, TIME, ",".join(batch), more=False)
+            for number, batch in enumerate(batches(puts, size))
         ]
+
+
+def cursor(number: int) -> str:
+    """About as long as the server's."""
+    return f"7a31c5e09b:{number:X}"
+
+
+def batches(items: list[str], size: int) -> Iterator[list[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def make(candidate: str) -> Any:
@@ -160,6 +179,12 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.process_time() - began
 
 
+def applying(cache: Any, keys: list[Any], size: int) -> float:
+    """Seconds an update takes, in transactions of that many."""
+    apply, transactions = cache.transactions(keys, f"by {size}", size)
+    return seconds(lambda: each(apply, transactions)) / len(keys)
+
+
 def measure(candidate: str, path: Path) -> dict[str, float]:
     """All times of one candidate, in a fresh process."""
     text = path.read_bytes()
@@ -171,15 +196,15 @@ def measure(candidate: str, path: Path) -> dict[str, float]:
     keys = [(f"kind {number // GROUP}", number) for number in numbers]
     prefixes = [key[0] for key in keys[:1000]]
     single = messages(keys, "changed")
-    apply_transactions, transactions = cache.transactions(keys)
     result = {
         "fill, s": fill,
         "full key, ns": seconds(lambda: each(lambda key: cache.get(*key), keys)) / LOOKUPS * 1e9,
         "prefix, us": seconds(lambda: each(cache.get, prefixes)) / 1000 * 1e6,
         "scan, ms": seconds(cache.scan) * 1e3,
-        "apply singly, us": seconds(lambda: each(cache.apply, single)) / LOOKUPS * 1e6,
-        "apply by 100, us": seconds(lambda: each(apply_transactions, transactions)) / LOOKUPS * 1e6,
+        "apply a message, us": seconds(lambda: each(cache.apply, single)) / LOOKUPS * 1e6,
     }
+    for size in (1, BATCH):
+        result[f"apply by {size}, us"] = applying(cache, keys, size) * 1e6
     if isinstance(cache, Ours):
         result["longest piece, ms"] = cache.longest * 1e3
     return result

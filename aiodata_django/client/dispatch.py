@@ -49,7 +49,7 @@ class Dispatcher:
         while self._events:
             event = self._events.popleft()
             try:
-                answer = self._callback(*event)
+                answer = self._callback(event.action, event.table, event.entries)
             except Exception:
                 logger.exception("the callback failed on %s of %s", event.action, event.table)
                 continue

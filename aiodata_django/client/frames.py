@@ -34,12 +34,10 @@ class MessageReader:
 
     def apply(self, text: str) -> tuple[Event, ...]:
         """Apply a message; the events that follow. Raises ValueError for text that is none."""
-        # The table's name is the second string. Where it is not, as in a name with a quote, none is found.
-        start = text.find(',"') + 2
-        decode = self._decoders.get(text[start : text.find('"', start)], _generic)
         try:
-            method, name, key, rows = decode(text)
-        except msgspec.ValidationError:
+            # The table's name is the second string. Of a name with a quote there is a piece, which is none.
+            method, name, key, rows = self._decoders.get(text.split('"', 4)[3], _generic)(text)
+        except (IndexError, msgspec.ValidationError):
             # A column's type has changed, and the copy takes its values as they come; or it is no message.
             method, name, key, rows = _generic(text)
         table = self._tables.get(name)

@@ -65,6 +65,7 @@ class Version2:
         self._crowded = crowded
         self._session = ClientSession(subscriptions)
         self._copy = Copy(listing.cache, intern=intern)
+        self._session.decode = self._copy.decode
         self._socket: Socket | None = None
         self._redefined = False
         self._tasks: set[asyncio.Future[None]] = set()
@@ -131,6 +132,7 @@ class Version2:
         if self._listing.cache is not self._copy.cache:  # version 1 was spoken meanwhile
             self._copy = Copy(self._listing.cache, intern=self._intern)
             self._session = ClientSession(self._session.subscriptions.values())
+            self._session.decode = self._copy.decode
         self._copy.subscribed(self._session.subscriptions.values())
         await self._listing.describe()
         clock = asyncio.get_running_loop().time

@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from aiodata_django.core.state.cache import Cache, Patch, Put, Remove, TableCache, Truncate, UnknownRow
 from aiodata_django.core.state.entry import asdict
-from aiodata_django.core.state.net import Event
 
 COLUMNS = [("kind", "text"), ("id", "int4"), ("note", "text"), ("tags", "jsonb")]
 KEY = ("kind", "id")
@@ -264,10 +263,6 @@ class CopyAgainstModel(RuleBasedStateMachine):
 
 TestCopyAgainstModel = CopyAgainstModel.TestCase
 TestCopyAgainstModel.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
-
-
-def test_an_event_unpacks_into_the_callback_s_arguments():
-    assert tuple(Event("create", "pets", ())) == ("create", "pets", ())
 
 
 @pytest.mark.parametrize(

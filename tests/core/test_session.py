@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from aiodata_django.core.changes.position import Snapshot
 from aiodata_django.core.state import frames
 from aiodata_django.core.state.cursor import Cursor, Taken
+from aiodata_django.core.state.incoming import RowDeleted
 from aiodata_django.core.state.serversession import Ack, BadMessage, Hello, Window, read
 from aiodata_django.core.state.session import (
     ClientSession,
@@ -244,7 +245,7 @@ class Line(RuleBasedStateMachine):
                 self.staged = []
             case Committed():
                 for change in event.changes:
-                    if change.op == "del":
+                    if isinstance(change, RowDeleted):
                         self.copy.pop(json.loads(bytes(change.key))[0], None)
                     else:
                         row = json.loads(bytes(change.row))

@@ -11,7 +11,9 @@ hearing a change twice, or hearing one that the fill had already seen, is harmle
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 from msgspec import Raw, Struct, structs
@@ -173,21 +175,53 @@ class TableCache:
     def put(self, row: Source, old_key: Key | None = None) -> tuple[Event, ...]:
         """The row is now this. Create or update, as the copy knows it; nothing when it is there already."""
         new = row if type(row) is self._entry else self.rows.row(row)
-        if self._interned:
+        if self._interned is not None:
             self._interned.intern_one(new)
-        index = self._index
-        key = index.key(new)
-        moved = None
+        key = self.key_of(new)
         if old_key is not None and old_key != key and (known := tuple(self._coerce(old_key))) != key:
-            moved = index.remove(known)
-        old = index.place(new, key)
-        if moved is not None:
-            # Only a deferred key constraint lets a row move onto another: that one has lost its place.
-            lost = (Event("delete", self.name, (old,)),) if old is not None else ()
-            return (*lost, Event("update", self.name, ((moved, new),)))
+            return self._move(known, new, key)
+        old = self._index.place(new, key)
         if old is None:
             return (Event("create", self.name, (new,)),)
         return () if same(old, new) else (Event("update", self.name, ((old, new),)),)
+
+    def _move(self, old_key: Key, new: Entry, key: Key) -> tuple[Event, ...]:
+        """A row takes another place; without one before, it is as in :meth:`put`."""
+        moved = self._index.remove(old_key)
+        if moved is None:
+            return self.put(new)
+        old = self._index.place(new, key)
+        # Only a deferred key constraint lets a row move onto another: that one has lost its place.
+        lost = (Event("delete", self.name, (old,)),) if old is not None else ()
+        return (*lost, Event("update", self.name, ((moved, new),)))
+
+    def put_all(self, rows: Sequence[Raw | Entry]) -> Iterable[Event]:
+        """Rows are now these, and none has another key than before: as :meth:`put` of one after the other.
+
+        Neighbours of one action share an event, unless a key comes twice.
+        """
+        fresh = self.rows.all(rows)
+        if self._interned is not None:
+            for new in fresh:
+                self._interned.intern_one(new)
+        before = self._index.place_all(fresh)
+        if before is None:
+            return [event for new in fresh for event in self.put(new)]
+        kinds = set(map(type, before))
+        if kinds == {self._entry} and not any(map(same, before, fresh)):  # mostly
+            return (Event("update", self.name, tuple(zip(before, fresh, strict=True))),)
+        if kinds == {NoneType}:
+            return (Event("create", self.name, tuple(fresh)),)
+        return self._told(zip(before, fresh, strict=True))
+
+    def _told(self, pairs: Iterable[tuple[Entry | None, Entry]]) -> Iterator[Event]:
+        """The events of rows that were placed: neighbours of one action share one."""
+        changed = (pair for pair in pairs if pair[0] is None or not same(pair[0], pair[1]))
+        for created, run in groupby(changed, lambda pair: pair[0] is None):
+            if created:
+                yield Event("create", self.name, tuple(new for _, new in run))
+            else:
+                yield Event("update", self.name, tuple(run))
 
     def patch(self, key: Sequence[Any], values: Mapping[str, Any]) -> tuple[Event, ...]:
         """Some columns of a row are now these. Raises UnknownRow when the copy does not have the row."""

@@ -10,9 +10,11 @@ holds it, with the columns that any of them asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, TypeGuard
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -20,10 +22,10 @@ import msgspec
 from .cache import Cache, Patch, Put, Remove, TableCache, Truncate
 from .cache import Change as CacheChange
 from .entry import Entry, EntryType, typname_of
+from .incoming import Change, Incoming, RowDeleted, RowPut, RowsFrame, Truncated, decode, first_put
 from .keyindex import Key
 from .net import Event
 from .session import (
-    Change,
     Committed,
     Ready,
     SchemaChanged,
@@ -52,7 +54,26 @@ class Copy:
         self._staged: dict[tuple[int, str], TableCache] = {}
         self._pieces: dict[str, dict[int, TableCache]] = {}
         self._columns: dict[int, tuple[str, ...]] = {}
+        self._decoders: dict[str, Callable[[str], RowsFrame[Entry]]] = {}
         self._outdated = set(self.cache.tables)
+
+    def decode(self, text: str) -> Incoming | None:
+        """A frame of the server's as :func:`~.incoming.decode` reads it, but with entries for rows if it can.
+
+        It can when a transaction does no more than put rows into one table, and it tries when it begins so.
+        """
+        name = first_put(text)
+        decoder = self._decoders.get(name)
+        if decoder is None:
+            return decode(text)
+        try:
+            frame = decoder(text)
+        except msgspec.ValidationError:  # another kind of change, or a column's type has changed
+            return decode(text)
+        for change in frame.changes:
+            if change.table != name:
+                return decode(text)
+        return frame
 
     def subscribed(self, subscriptions: Iterable[Subscription]) -> None:
         """What is asked for: which columns a subscription's rows have follows from it."""
@@ -64,6 +85,9 @@ class Copy:
         ``silent``: the copy has not been whole yet, so that nothing is a change.
         """
         match event:
+            case Committed(changes=changes):  # first, since nothing else is as frequent
+                events = self.commit(changes)
+                yield from () if silent else events
             case Ready(resumed=resumed, schema=schema):
                 self.connected(schema, resumed=resumed)
                 if not resumed and not schema:
@@ -76,9 +100,6 @@ class Copy:
                 self.stage(event)
             case SnapshotComplete(parts=parts):
                 yield from self.complete(parts, silent=silent)
-            case Committed(changes=changes):
-                events = self.commit(changes)
-                yield from () if silent else events
 
     # --- definitions
 
@@ -192,53 +213,59 @@ class Copy:
         if not pieces:
             self.cache.tables.pop(name, None)
             self._pieces.pop(name, None)
+            self._decoders.pop(name, None)
             return
         shown = self.cache.tables.get(name)
         if shown is not None and shown.rows is new.rows:
             shown.adopt(new)  # whoever has this cache in hand goes on reading the right rows
         else:
             shown = self.cache.tables[name] = new
-        self._pieces[name] = dict.fromkeys(pieces, shown) if len(pieces) == 1 else pieces
+        if len(pieces) == 1:
+            self._pieces[name] = dict.fromkeys(pieces, shown)
+            self._decoders[name] = shown.rows.decoder(lambda entry: RowsFrame[entry])  # type: ignore[valid-type]
+        else:
+            self._pieces[name] = pieces
+            self._decoders.pop(name, None)
 
     # --- transactions
 
-    def commit(self, changes: Iterable[Change]) -> list[Event]:
+    def commit(self, changes: Sequence[Change]) -> list[Event]:
         """Apply a transaction; its net changes."""
         events: list[Event] = []
-        for change in changes:
-            pieces = self._pieces.get(change.table)
+        runs = _runs(changes) if len(changes) > 1 else [(change.table, changes) for change in changes]
+        for name, run in runs:
+            pieces = self._pieces.get(name)
             if pieces is None:
                 continue
-            if change.op == "put" and change.row is not None and len(pieces) == 1:  # mostly
-                if not pieces.keys().isdisjoint(change.subs):
-                    old_key = None if change.old_key is None else _key(change.old_key)
-                    events += self.cache.tables[change.table].put(change.row, old_key)
-                continue
-            for each in self._shown(change, pieces):
-                events += self.cache.apply(each)
-        return self.cache.net(events)
+            if not _only_rows(run, pieces):
+                for change in run:
+                    for each in self._shown(change, pieces):
+                        events += self.cache.apply(each)
+            elif len(run) == 1:
+                events += self.cache.tables[name].put(run[0].row)
+            else:
+                events += self.cache.tables[name].put_all([change.row for change in run])
+        return self.cache.net(events) if len(events) > 1 else events
 
     def _shown(self, change: Change, pieces: dict[int, TableCache]) -> Iterator[CacheChange]:
         """What a change comes to in the cache."""
         if len(pieces) > 1:
             yield from self._shared(change, pieces)
-        elif change.op == "truncate" or not pieces.keys().isdisjoint(change.subs):
+        elif isinstance(change, Truncated) or not pieces.keys().isdisjoint(change.subs):
             known = self._known(change, self.cache.tables[change.table])
             if known is not None:
                 yield known
 
     def _known(self, change: Change, table: TableCache) -> CacheChange | None:
         """The change as the cache takes it; None for a part of a row that is not there, which is wanted."""
-        if change.op == "put" and change.row is not None:
-            return Put(table.name, change.row, _key(change.old_key) if change.old_key is not None else None)
-        if change.op == "truncate":
+        if isinstance(change, RowPut):
+            return Put(table.name, change.row, _key(change.old_key) if change.old_key else None)
+        if isinstance(change, Truncated):
             return Truncate(table.name)
-        if change.key is None:
-            return None
         key = _key(change.key)
-        if change.op == "del":
+        if isinstance(change, RowDeleted):
             return Remove(table.name, key)
-        if change.row is None or not table.get(*key):
+        if not table.get(*key):
             self.wanted.append((table.name, change.key))
             return None
         return Patch(table.name, key, table.rows.values(change.row))
@@ -248,7 +275,9 @@ class Copy:
         touched: dict[Key, None] = {}
         moved: Key | None = None
         for sub, piece in pieces.items():
-            known = self._known(change, piece) if change.op == "truncate" or sub in change.subs else None
+            known = None
+            if isinstance(change, Truncated) or sub in change.subs:
+                known = self._known(change, piece)
             for event in piece.apply(known) if known is not None else ():
                 for item in event.entries:
                     old, new = item if event.action == "update" else (item, item)
@@ -264,6 +293,27 @@ class Copy:
                 yield Put(table.name, row, from_key)
             elif key != moved:
                 yield Remove(table.name, key)
+
+
+def _runs(changes: Iterable[Change]) -> Iterable[tuple[str, Sequence[Change]]]:
+    """Neighbours that change one table, and its name."""
+    return ((name, list(run)) for name, run in groupby(changes, attrgetter("table")))
+
+
+def _only_rows(
+    changes: Sequence[Change], pieces: Mapping[int, TableCache]
+) -> TypeGuard[Sequence[RowPut[Any]]]:
+    """Whether these are rows as they are now, their keys unchanged, of the table's one subscription.
+
+    So it is mostly, and then nothing else has to be asked of each.
+    """
+    if len(pieces) > 1:
+        return False
+    (sub,) = pieces
+    for change in changes:
+        if type(change) is not RowPut or change.old_key or sub not in change.subs:
+            return False
+    return True
 
 
 def _twin(piece: TableCache) -> TableCache:

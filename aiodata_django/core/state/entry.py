@@ -85,7 +85,7 @@ def asdict(entry: Entry) -> dict[str, Any]:
 
 
 #: Equality of two entries of one class, without the detour through Python that ``==`` takes.
-same: Callable[[Entry, Entry], bool] = msgspec.Struct.__eq__
+same: Callable[[Any, Any], bool] = msgspec.Struct.__eq__
 
 
 class _Anything(type):
@@ -233,7 +233,7 @@ class EntryType:
 
     def row(self, source: bytes | msgspec.Raw | Mapping[str, Any] | Entry) -> Entry:
         """An entry from a JSON object, its text, or another entry. Raises ValueError for what is not JSON."""
-        if isinstance(source, (msgspec.Raw, bytes)):
+        if type(source) is msgspec.Raw or isinstance(source, bytes):
             try:
                 return self._row(source)
             except msgspec.ValidationError:
@@ -241,6 +241,15 @@ class EntryType:
         if isinstance(source, Entry):
             return source if isinstance(source, self.make) else self._from_mapping(asdict(source))
         return self._from_mapping(source)
+
+    def all(self, sources: Sequence[msgspec.Raw | Entry]) -> Sequence[Entry]:
+        """Entries from JSON objects, unless they are entries of this table already."""
+        kinds = set(map(type, sources))
+        if kinds == {self.make}:
+            return cast("Sequence[Entry]", sources)
+        if kinds == {msgspec.Raw}:  # one call of the decoder costs more than the brackets around them
+            return self.rows(b"".join((b"[", b",".join(cast("Sequence[msgspec.Raw]", sources)), b"]")))
+        return list(map(self.row, sources))
 
     def rows(self, text: bytes) -> list[Entry]:
         """Entries from a JSON array of objects. Raises ValueError for what is not JSON."""

@@ -5,9 +5,10 @@ What lives here: the index of one table's rows. What does not: what a row is, an
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
-from operator import attrgetter
+from operator import attrgetter, itemgetter, setitem
 from typing import Any, Generic, TypeVar
 
 Row = TypeVar("Row")
@@ -39,6 +40,7 @@ class KeyIndex(Generic[Row]):
             self._getters = [_frozen(getter) for getter in self._getters]
         self._scalar = scalar
         self._last = len(fields) - 1
+        self._pairs = scalar and self._last == 1
         self._root: dict[Any, Any] = {}
         #: The key of a row, a tuple.
         self.key: Callable[[Row], Key] = attrgetter(*fields) if scalar and self._last else self._key
@@ -54,7 +56,11 @@ class KeyIndex(Generic[Row]):
 
     def get(self, *keys: Any) -> tuple[Row, ...]:
         """The rows whose key begins with ``keys``: all of them for none, none for too many."""
-        if not self._scalar:
+        if self._pairs and len(keys) == 2:  # the commonest, without the walk
+            group = self._root.get(keys[0])
+            if type(group) is dict:
+                return (row,) if (row := group.get(keys[1])) is not None else ()
+        elif not self._scalar:
             keys = tuple(map(hashable, keys))
         node: Any = self._root
         for level, part in enumerate(keys, 1):
@@ -77,6 +83,12 @@ class KeyIndex(Generic[Row]):
         key = key or self.key(row)
         node = self._root
         last = self._last
+        if last == 1:  # the commonest, without the walk
+            group = node.get(key[0])
+            if type(group) is dict:
+                old: Row | None = group.get(key[1])
+                group[key[1]] = row
+                return old
         for level, part in enumerate(key):
             child = node.get(part)
             if type(child) is not dict:
@@ -86,6 +98,24 @@ class KeyIndex(Generic[Row]):
                 child = node[part] = {self.key(child)[level + 1]: child}
             node = child
         raise AssertionError("a dict stands where rows belong")
+
+    def place_all(self, rows: Sequence[Row]) -> list[Row | None] | None:
+        """Place rows by their keys; what stood there before. If a key comes twice, None, and nothing is done.
+
+        Loops without a line of Python: in a large table each step waits for memory, and only so the processor
+        gets to ask for the next while it waits.
+        """
+        keys = list(map(self.key, rows))
+        groups: list[Any] = list(map(self._root.get, map(itemgetter(0), keys))) if self._last == 1 else []
+        if set(map(type, groups)) != {dict}:
+            return list(map(self.place, rows, keys)) if len(set(keys)) == len(keys) else None
+        tails = list(map(itemgetter(1), keys))
+        before = list(map(dict.get, groups, tails))
+        # Of rows that were there, each is there once: that is seen sooner than whether their keys differ.
+        if len(set(map(id, before))) < len(keys) and len(set(keys)) < len(keys):
+            return None
+        deque(map(setitem, groups, tails, rows), maxlen=0)
+        return before
 
     def remove(self, keys: Sequence[Any]) -> Row | None:
         """Take out the row with exactly this key."""

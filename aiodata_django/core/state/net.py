@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
+
+from msgspec import Struct
 
 from .entry import Entry, same
 from .keyindex import Key
@@ -17,9 +19,10 @@ Action = Literal["create", "update", "delete"]
 Keys = Mapping[str, Callable[[Entry], Key]]
 
 
-class Event(NamedTuple):
+class Event(Struct, frozen=True, gc=False):
     """What a callback is told: entries, or ``(old, new)`` pairs for an update."""
 
+    # A struct, as each change makes one: a named tuple takes three times as long.
     action: Action
     table: str
     entries: tuple[Any, ...]
@@ -28,8 +31,9 @@ class Event(NamedTuple):
 def net(events: Sequence[Event], keys: Keys) -> list[Event]:
     """The net changes of a transaction, whose events these are; ``keys`` give rows' keys, by table.
 
-    Each key is at most once an old row's and once a new one's; rows that end as they began are left out. In
-    the order of each row's last change; neighbours of one action and table share an event.
+    No key may come twice in one of them. In what they come to, each key is at most once an old row's and
+    once a new one's; rows that end as they began are left out. In the order of each row's last change;
+    neighbours of one action and table share an event.
     """
     if len(events) > 1 and not _distinct(events, keys):
         folding = _Folding(keys)
@@ -40,28 +44,33 @@ def net(events: Sequence[Event], keys: Keys) -> list[Event]:
 
 
 def _distinct(events: Iterable[Event], keys: Keys) -> bool:
-    """Whether each key comes but once, as in most transactions: then there is nothing to fold."""
+    """Whether no key comes twice and none has changed, as mostly: then there is nothing to fold."""
     seen: dict[str, set[Key]] = {table: set() for table in keys}
-    for action, table, entries in events:
+    for event in events:
+        action, table, entries = event.action, event.table, event.entries
         known, key_of = seen[table], keys[table]
-        for item in entries:
-            old, new = item if action == "update" else (item, item)
-            before, after = key_of(old), key_of(new)
-            if before in known or after in known:
+        if action == "update":
+            now = [key_of(new) for _, new in entries]
+            if now != [key_of(old) for old, _ in entries]:
                 return False
-            known.add(before)
-            known.add(after)
+        else:
+            now = list(map(key_of, entries))
+        wanted = len(known) + len(now)
+        known.update(now)
+        if len(known) < wanted:
+            return False
     return True
 
 
 def _grouped(events: Iterable[Event]) -> list[Event]:
     """Neighbours of one action and table in one event."""
     groups: list[tuple[Action, str, list[Any]]] = []
-    for action, table, entries in events:
+    for event in events:
+        action, table = event.action, event.table
         if groups and groups[-1][0] == action and groups[-1][1] == table:
-            groups[-1][2].extend(entries)
+            groups[-1][2].extend(event.entries)
         else:
-            groups.append((action, table, list(entries)))
+            groups.append((action, table, list(event.entries)))
     return [Event(action, table, tuple(items)) for action, table, items in groups]
 
 

@@ -8,24 +8,38 @@ not: the copy itself (``cache``), the socket, the clock (``now`` is an argument,
     any --disconnected--> connecting before the copy was ever right, stale after
 
 Rows and keys are handed out as the JSON they came as (``msgspec.Raw``), so that whoever keeps the copy
-decodes them once, into what it keeps.
+decodes them once, into what it keeps; or as that already, if it brings the decoder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
-import msgspec
 from msgspec import Raw
 
 from .frames import frame
+from .incoming import (
+    ACK_BYTES,
+    AuthSoonFrame,
+    Change,
+    Decode,
+    ErrorFrame,
+    PosFrame,
+    ReadyFrame,
+    ResyncFrame,
+    RowsFrame,
+    SchemaFrame,
+    SnapFrame,
+    TxnFrame,
+    decode,
+)
 
 State = Literal["connecting", "syncing", "live", "stale"]
 
 SUBPROTOCOL = "aiodata.v2"
-ACK_MESSAGES, ACK_BYTES, ACK_SECONDS = 100, 1 << 19, 1.0
+ACK_MESSAGES, ACK_SECONDS = 100, 1.0
 STALE_LAG = 5.0
 
 
@@ -65,17 +79,6 @@ class SnapshotComplete(NamedTuple):
     """The snapshots of these (subscription, table) are complete: they replace what was there, all at once."""
 
     parts: tuple[tuple[int, str], ...]
-
-
-class Change(NamedTuple):
-    """``put`` (row, old_key if changed), ``part`` (key, known columns), ``del`` (key), ``truncate``."""
-
-    op: str
-    table: str
-    subs: tuple[int, ...] = ()
-    row: Raw | None = None
-    key: Raw | None = None
-    old_key: Raw | None = None
 
 
 class Committed(NamedTuple):
@@ -136,52 +139,17 @@ SessionEvent = (
 )
 
 
-class _Incoming(msgspec.Struct):
-    """Every field a server's frame may have."""
-
-    op: str
-    at: str | None = None
-    start: str | None = msgspec.field(default=None, name="from")
-    xid: str = ""
-    time: str = ""
-    changes: list[list[Raw]] = []
-    more: bool = False
-    sub: int | None = None
-    subs: list[int] = []
-    table: str = ""
-    rows: Raw = Raw(b"[]")
-    group: int = 0
-    left: int = 0
-    n: int | None = None
-    lag_ms: float = 0.0
-    resumed: bool = False
-    expires_in: float | None = None
-    heartbeat: float = 15.0
-    max_unacked_bytes: int = 2 * ACK_BYTES
-    tables: dict[str, Any] = msgspec.field(default_factory=dict, name="schema")
-    key: list[str] = []
-    columns: dict[str, Any] = {}
-    why: str = ""
-    within: float = msgspec.field(default=0.0, name="in")
-    code: str = ""
-    message: str = ""
-    fatal: bool = False
-
-
-_decode = msgspec.json.Decoder(_Incoming).decode
-_text = msgspec.json.Decoder(str).decode
-_ids = msgspec.json.Decoder(tuple[int, ...]).decode
-
-
 class ClientSession:
     """One copy's dealings with the server, over as many connections as it takes.
 
-    Attributes: ``state``; ``cursor``, where the copy stands (None before the first snapshot).
+    Attributes: ``state``; ``cursor``, where the copy stands (None before the first snapshot); ``decode``, how
+    frames are read, for who knows the tables and has a quicker way.
     """
 
     def __init__(self, subscriptions: Iterable[Subscription] = (Subscription(0, "*"),)) -> None:
         self.subscriptions = {sub.id: sub for sub in subscriptions}
         self.state: State = "connecting"
+        self.decode: Decode = decode
         self.cursor: str | None = None
         self.heartbeat = 15.0
         self._known = False
@@ -261,17 +229,16 @@ class ClientSession:
 
     # From the server ----------------------------------------------------------------------------------
 
-    def receive(self, text: str | bytes, now: float) -> list[SessionEvent]:
+    def receive(self, text: str, now: float) -> list[SessionEvent]:
         """What a frame means for the copy. Raises :class:`OutOfStep`; ValueError for what is no frame."""
-        incoming = _decode(text)
+        incoming = self.decode(text)
         self._received += 1
         self._unacked += 1
         self._unacked_bytes += len(text)
         self._heard_at = now
-        handler = _HANDLERS.get(incoming.op)
-        return handler(self, incoming) if handler is not None else []
+        return _HANDLERS[type(incoming)](self, incoming) if incoming is not None else []
 
-    def _ready(self, incoming: _Incoming) -> list[SessionEvent]:
+    def _ready(self, incoming: ReadyFrame) -> list[SessionEvent]:
         self.heartbeat = incoming.heartbeat
         self._ack_bytes = min(ACK_BYTES, incoming.max_unacked_bytes // 2)
         if not incoming.resumed:
@@ -279,17 +246,16 @@ class ClientSession:
         self._settle(caught_up=False)
         return [Ready(incoming.resumed, incoming.expires_in, incoming.tables)]
 
-    def _snap(self, incoming: _Incoming) -> list[SessionEvent]:
-        sub = -1 if incoming.sub is None else incoming.sub
+    def _snap(self, incoming: SnapFrame) -> list[SessionEvent]:
         events: list[SessionEvent] = []
         if incoming.group != self._group:
             self._group = incoming.group
             self._complete.clear()
             events.append(SnapshotBegun())
-        events.append(SnapshotPart(sub, incoming.table, incoming.rows))
+        events.append(SnapshotPart(incoming.sub, incoming.table, incoming.rows))
         if incoming.more:
             return events
-        self._complete.append((sub, incoming.table))
+        self._complete.append((incoming.sub, incoming.table))
         if incoming.left == 0:
             done = tuple(self._complete)
             self._complete.clear()
@@ -299,19 +265,21 @@ class ClientSession:
             self._settle(caught_up=not self._awaited)
         return events
 
-    def _txn(self, incoming: _Incoming) -> list[SessionEvent]:
+    def _txn(self, incoming: TxnFrame | RowsFrame[Any]) -> list[SessionEvent]:
         if incoming.start != self.cursor:
             if incoming.at == self.cursor:
                 return []
             raise OutOfStep(f"at {self.cursor}, the message starts from {incoming.start}")
-        self._staged.extend(map(_change, incoming.changes))
-        if incoming.more:
-            return []
-        changes, self._staged = tuple(self._staged), []
+        changes: tuple[Change, ...] = incoming.changes
+        if incoming.more or self._staged:
+            self._staged += changes
+            if incoming.more:
+                return []
+            changes, self._staged = tuple(self._staged), []
         self.cursor = incoming.at
         return [Committed(incoming.xid, incoming.time, changes)]
 
-    def _pos(self, incoming: _Incoming) -> list[SessionEvent]:
+    def _pos(self, incoming: PosFrame) -> list[SessionEvent]:
         if incoming.start is not None and incoming.start != self.cursor:
             raise OutOfStep(f"at {self.cursor}, the message starts from {incoming.start}")
         if incoming.at is not None:
@@ -327,45 +295,35 @@ class ClientSession:
         else:
             self.state = "syncing"
 
-    def _schema(self, incoming: _Incoming) -> list[SessionEvent]:
-        return [SchemaChanged(incoming.table, tuple(incoming.key), incoming.columns)]
+    def _schema(self, incoming: SchemaFrame) -> list[SessionEvent]:
+        return [SchemaChanged(incoming.table, incoming.key, incoming.columns)]
 
-    def _resync(self, incoming: _Incoming) -> list[SessionEvent]:
+    def _resync(self, incoming: ResyncFrame) -> list[SessionEvent]:
         self._awaited.update(incoming.subs)
         self._settle(caught_up=False)
-        return [Resync(tuple(incoming.subs), incoming.why)]
+        return [Resync(incoming.subs, incoming.why)]
 
-    def _auth_soon(self, incoming: _Incoming) -> list[SessionEvent]:
-        return [AuthSoon(incoming.within)]
+    def _auth_soon(self, incoming: AuthSoonFrame) -> list[SessionEvent]:
+        return [AuthSoon(incoming.seconds)]
 
-    def _error(self, incoming: _Incoming) -> list[SessionEvent]:
+    def _error(self, incoming: ErrorFrame) -> list[SessionEvent]:
         if incoming.sub is not None:
             self._awaited.discard(incoming.sub)
         return [Failed(incoming.code, incoming.message, incoming.sub, incoming.fatal)]
 
 
-_HANDLERS = {
-    "ready": ClientSession._ready,
-    "snap": ClientSession._snap,
-    "txn": ClientSession._txn,
-    "pos": ClientSession._pos,
-    "schema": ClientSession._schema,
-    "resync": ClientSession._resync,
-    "auth_soon": ClientSession._auth_soon,
-    "error": ClientSession._error,
+_HANDLERS: dict[type, Callable[[ClientSession, Any], list[SessionEvent]]] = {
+    ReadyFrame: ClientSession._ready,
+    SnapFrame: ClientSession._snap,
+    TxnFrame: ClientSession._txn,
+    RowsFrame: ClientSession._txn,
+    PosFrame: ClientSession._pos,
+    SchemaFrame: ClientSession._schema,
+    ResyncFrame: ClientSession._resync,
+    AuthSoonFrame: ClientSession._auth_soon,
+    ErrorFrame: ClientSession._error,
 }
 
 
 def _sub(sub: Subscription) -> dict[str, Any]:
     return {"id": sub.id, "table": sub.table, **({"query": sub.query} if sub.query else {})}
-
-
-def _change(parts: list[Raw]) -> Change:
-    op, table = _text(parts[0]), _text(parts[1])
-    if op == "put":
-        return Change(op, table, _ids(parts[3]), parts[2], None, parts[4] if len(parts) > 4 else None)
-    if op == "part":
-        return Change(op, table, _ids(parts[4]), parts[3], parts[2])
-    if op == "del":
-        return Change(op, table, _ids(parts[3]), None, parts[2])
-    return Change(op, table)
