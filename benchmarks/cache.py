@@ -138,9 +138,9 @@ class Ours:
         from aiodata_django.core.state.session import ClientSession
 
         session, copy = ClientSession(), Copy(Cache([self._table]))
+        session.decode = copy.decode
         session.connected(0.0)
-        # The rows that are there stand for the snapshot's.
-        copy._pieces = {"t": {0: self._table}}
+        copy._show("t", self._table, {0: self._table})  # the rows that are there stand for a snapshot's
         session.cursor = cursor(0)
 
         def apply(frame: str) -> None:

@@ -126,6 +126,7 @@ class CopyAgainstServer(RuleBasedStateMachine):
         self.server.rows = {key_of(each): each for each in rows}
         self.session = ClientSession([SUBSCRIPTIONS[sub] for sub in sorted(subs)])
         self.copy = Copy()
+        self.session.decode = self.copy.decode
         self.heard = {}
         self.connected = False
 
@@ -317,3 +318,47 @@ def test_nothing_is_told_until_the_copy_is_whole_neither_snapshots_nor_transacti
     events = [event for text in texts for event in session.receive(text, 0.0)]
     assert [told for event in events for told in copy.take(event, silent=True) if told] == []
     assert [row.id for row in copy.cache.tables["pets"]] == [3]
+
+
+def test_a_transaction_of_several_tables_is_not_read_as_the_first_one_s():
+    copy, session = Copy(), ClientSession()
+    session.decode = copy.decode
+    session.connected(0.0)
+    schema = {
+        name: {"key": ["id"], "columns": {"id": "integer", "note": "text"}} for name in ("pets", "cars")
+    }
+    received = [frames.frame("ready", resumed=False, schema=schema)]
+    for left, name in ((1, "pets"), (0, "cars")):
+        received.append(frames.snap(0, name, [], {"more": False, "group": 1, "left": left, "at": "e:1"}))
+    puts = [
+        frames.put(name, text({"id": number, "note": name}), b"[0]").decode()
+        for number, name in ((1, "pets"), (2, "cars"), (3, "pets"))
+    ]
+    received.append(frames.txn("e:1", "e:2", 1, "", ",".join(puts), more=False))
+    for each in received:
+        for event in session.receive(each, 0.0):
+            told = list(copy.take(event))
+    assert [(event.table, [asdict(row) for row in event.entries]) for event in told] == [
+        ("pets", [{"id": 1, "note": "pets"}]),
+        ("cars", [{"id": 2, "note": "cars"}]),
+        ("pets", [{"id": 3, "note": "pets"}]),
+    ]
+
+
+def test_a_row_that_comes_several_times_in_a_transaction_changes_once():
+    copy, session = Copy(), ClientSession()
+    session.decode = copy.decode
+    session.connected(0.0)
+    first = text({"kind": "a", "id": 1, "note": "x", "price": 1})
+    ready = frames.frame("ready", resumed=False, schema={"pets": {"key": KEY, "columns": COLUMNS}})
+    snap = frames.snap(0, "pets", [first], {"more": False, "group": 1, "left": 0, "at": "e:1"})
+    puts = [
+        frames.put("pets", text({"kind": "a", "id": 1, "note": note, "price": 1}), b"[0]").decode()
+        for note in "yzy"
+    ]
+    txn = frames.txn("e:1", "e:2", 1, "", ",".join(puts), more=False)
+    for each in (ready, snap, txn):
+        for event in session.receive(each, 0.0):
+            told = list(copy.take(event))
+    ((old, new),) = told[0].entries
+    assert (len(told), old.note, new.note) == (1, "x", "y")

@@ -38,6 +38,16 @@ class IndexAgainstDict(RuleBasedStateMachine):
         self.index.extend(rows)
         self.model.update({row[: self.depth]: row for row in rows})
 
+    @rule(rows=st.lists(st.builds(Row, part, part, part, values), max_size=6))
+    def place_all(self, rows):
+        keys_ = [row[: self.depth] for row in rows]
+        before = [self.model.get(key) for key in keys_]
+        if len(set(keys_)) < len(keys_):
+            assert self.index.place_all(rows) is None
+        else:
+            assert self.index.place_all(rows) == before
+            self.model.update(zip(keys_, rows, strict=True))
+
     @rule(key=keys)
     def remove(self, key):
         assert self.index.remove(key[: self.depth]) == self.model.pop(key[: self.depth], None)

@@ -21,7 +21,7 @@ import msgspec
 
 from .cache import Cache, Patch, Put, Remove, TableCache, Truncate
 from .cache import Change as CacheChange
-from .entry import Entry, EntryType, typname_of
+from .entry import PIECE, Entry, EntryType, typname_of
 from .incoming import Change, Incoming, RowDeleted, RowPut, RowsFrame, Truncated, decode, first_put
 from .keyindex import Key
 from .net import Event
@@ -97,7 +97,7 @@ class Copy:
             case SnapshotBegun():
                 self._staged.clear()
             case SnapshotPart():
-                self.stage(event)
+                yield from self.stage(event)
             case SnapshotComplete(parts=parts):
                 yield from self.complete(parts, silent=silent)
 
@@ -129,15 +129,24 @@ class Copy:
 
     # --- snapshots
 
-    def stage(self, part: SnapshotPart) -> None:
-        """Set rows of a snapshot aside. Rows of a table that was not defined are of no use, and dropped."""
+    def stage(self, part: SnapshotPart) -> Iterator[None]:
+        """Set rows of a snapshot aside. Rows of a table that was not defined are of no use, and dropped.
+
+        To be exhausted. A frame has rows for many milliseconds: yields now and then to breathe.
+        """
         defined = self._defined.get(part.table)
         if defined is None:
             return
         piece = part.sub, part.table
         if piece not in self._staged:
             self._staged[piece] = defined.blank()
-        self._staged[piece].fill(bytes(part.rows))
+        staged, rows = self._staged[piece], memoryview(part.rows)
+        reader = staged.reader()
+        for start in range(0, len(rows), PIECE):
+            if start:
+                yield None
+            staged.fill(reader.feed(rows[start : start + PIECE]))
+        staged.fill(reader.close())
 
     def complete(self, parts: Iterable[tuple[int, str]], *, silent: bool = False) -> Iterator[Event | None]:
         """These (subscription, table) are whole: they take the place of what was there, all at once.

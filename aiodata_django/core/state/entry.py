@@ -317,7 +317,7 @@ class RowReader:
         self._opening: bytes | None = None  # how each row begins: {"first column":
         self._text = bytearray()
 
-    def feed(self, text: bytes) -> list[Entry]:
+    def feed(self, text: bytes | memoryview) -> list[Entry]:
         """Take more text; the rows that are complete, when it is worth the call."""
         self._text += text
         return self._split() if len(self._text) >= self._wanted else []
