@@ -88,6 +88,7 @@ class Settings:
     state_ping_interval: float = 30.0
     state_queue_bytes: int = 4 * 1024 * 1024
     state_max_sockets: int = 10_000
+    state_direct_writes: bool = True  # websocket frames straight to the server's transport, where it is known
 
     # Found in the database, not configured: what ALTER ROLE … SET gave the roles that may be become.
     roles: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)

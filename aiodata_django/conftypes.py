@@ -333,4 +333,5 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "state_ping_interval": seconds,
     "state_queue_bytes": integer(1024),
     "state_max_sockets": integer(1),
+    "state_direct_writes": boolean,
 }

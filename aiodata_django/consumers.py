@@ -14,28 +14,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
+from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from .auth import Authenticator
 from .conf import Settings
 from .core.errors import ApiError
 from .core.identity import Identity
+from .core.state.serversession import MAX_MESSAGE, TOO_LARGE
 from .core.state.session import SUBPROTOCOL
+from .feed.outlet import SharedFrame, begun
 from .feed.reader2 import V2Reader
 from .feed.service import Feed, FeedUnavailable
 from .servers import SocketFlow, abort_socket, close_with_reason
+from .sockets import Push, direct_push
 
 # UNAVAILABLE would be 1013, but Daphne refuses to send codes below 3000.
 UNAUTHORIZED, FORBIDDEN, UNAVAILABLE, BAD_MESSAGE = 4401, 4403, 4503, 4400
-MAX_MESSAGE = 1 << 20
-"""Bytes a client's message may have."""
 CLOSING_SECONDS = 5.0
-
 _REASON_BYTES = 123  # RFC 6455, 5.5: a close frame holds 125, two of them the code
 
 
@@ -55,8 +57,21 @@ class StateConsumer(AsyncWebsocketConsumer):
         self._authenticator = authenticator
         self._settings = settings
         self._task: asyncio.Task[None] | None = None
+        self.push: Push = self._first_push  # without waiting: what is left to wait for, or None
         self._second: V2Reader | None = None
         self._flow: SocketFlow | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take what the server says, until the socket is gone.
+
+        Channels would also listen to a channel layer, which has nothing for us, and for each message ask a
+        thread to close the ORM's old connections, which nothing here uses.
+        """
+        self.scope, self.base_send = scope, send
+        with suppress(StopConsumer):
+            while True:
+                message = await receive()
+                await getattr(self, get_handler_name(message))(message)
 
     async def connect(self) -> None:
         """Find out who is there, join the feed, accept."""
@@ -98,10 +113,10 @@ class StateConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """A client's frame; version 1 clients have nothing to say."""
         frame = text_data if text_data is not None else bytes_data
-        if len(frame or "") > MAX_MESSAGE:
-            await self.close(BAD_MESSAGE, f"a message of more than {MAX_MESSAGE} bytes")
-        elif self._second is not None:
+        if self._second is not None:
             self._second.line.receive(frame)
+        elif len(frame or "") > MAX_MESSAGE:
+            await self.close(BAD_MESSAGE, TOO_LARGE)
 
     async def send(  # type: ignore[override]  # Channels' own class overrides it so
         self, text_data: str | None = None, bytes_data: bytes | None = None, close: bool = False
@@ -110,13 +125,25 @@ class StateConsumer(AsyncWebsocketConsumer):
 
         A socket that is gone already takes it, as ``disconnect`` is about to say so.
         """
-        with suppress(OSError):  # what ASGI says servers raise then
-            await super().send(text_data=text_data, bytes_data=bytes_data, close=close)
-            if self._flow is not None:
-                await self._flow.writable()
+        try:
+            await self.base_send({"type": "websocket.send", "text": text_data, "bytes": bytes_data})
+        except OSError:  # what ASGI says servers raise then
+            return
+        if self._flow is not None:
+            await self._flow.writable()
+
+    def _first_push(self, frame: SharedFrame) -> Awaitable[None] | None:
+        # Not before the first frame: only after the handshake it is known what was agreed on.
+        direct = self._settings().state_direct_writes
+        self.push = direct_push(self.base_send, self._asgi_push) if direct else self._asgi_push
+        return self.push(frame)
+
+    def _asgi_push(self, frame: SharedFrame) -> Awaitable[None] | None:
+        return begun(self.send(frame.text))
 
     async def close(self, code: int | bool | None = None, reason: str | None = None) -> None:
         """Close with a code and a reason that fits into the frame."""
+        self.push = self._asgi_push  # nothing may follow a close frame
         text = (reason or "").encode()[:_REASON_BYTES].decode("utf-8", "ignore")
         if text and code and close_with_reason(self.base_send, int(code), text):
             return
@@ -132,3 +159,8 @@ class StateConsumer(AsyncWebsocketConsumer):
         """The socket is gone."""
         if self._task is not None:
             self._task.cancel()
+
+    async def websocket_disconnect(self, message: Any) -> None:
+        """The last message there is."""
+        await self.disconnect(message["code"])
+        raise StopConsumer

@@ -1,7 +1,8 @@
 """What ASGI servers let us do beyond ASGI, found by looking; the plain protocol where nothing is found.
 
 What lives here: one write for a small answer (uvicorn), back-pressure and aborting (Daphne), a stop before
-the process ends where there is no lifespan (Daphne). What does not: what is sent (``asgi``).
+the process ends where there is no lifespan (Daphne). What does not: what is sent (``asgi``), and websocket
+frames (``sockets``).
 
 ASGI sends headers and body as two messages, which uvicorn turns into two system calls; Daphne's ``send``
 never waits for a slow client, so that a long answer would pile up in memory.
@@ -71,7 +72,7 @@ class Stream:
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._send = send
-        self._request = _daphne_request(send)
+        self._request = daphne_protocol(send)
         self._gone = asyncio.Event()
         self._flow = _Flow(self._gone)
         self._listener = asyncio.ensure_future(self._listen(receive))
@@ -145,7 +146,7 @@ class SocketFlow:
 
     def __init__(self, send: Any) -> None:
         self._flow: _Flow | None = None
-        transport: Any = getattr(_daphne_request(send), "transport", None)
+        transport: Any = getattr(daphne_protocol(send), "transport", None)
         if transport is not None:
             self._flow = _Flow(asyncio.Event())
             transport.unregisterProducer()  # the HTTP channel's, which has no part in the socket any more
@@ -159,7 +160,7 @@ class SocketFlow:
 
 def abort_socket(send: Any) -> None:
     """End a websocket whose client takes not even the closing."""
-    protocol = _daphne_request(send) or getattr(send, "__self__", None)
+    protocol = daphne_protocol(send) or getattr(send, "__self__", None)
     transport: Any = getattr(protocol, "transport", None)
     for name in ("abortConnection", "abort"):  # Twisted's, asyncio's
         if hasattr(transport, name):
@@ -169,14 +170,14 @@ def abort_socket(send: Any) -> None:
 
 def close_with_reason(send: Any, code: int, reason: str) -> bool:
     """Close a websocket with a reason where the server would drop it (Daphne); True when it is done."""
-    protocol = _daphne_request(send)
+    protocol = daphne_protocol(send)
     if protocol is None or not hasattr(protocol, "sendClose"):
         return False
     protocol.sendClose(code=code, reason=reason)
     return True
 
 
-def _daphne_request(send: Any) -> Any:
+def daphne_protocol(send: Any) -> Any:
     """Daphne's protocol behind ``send``, None under other servers."""
     if not isinstance(send, partial) or not send.args:
         return None

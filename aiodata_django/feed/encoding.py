@@ -1,19 +1,21 @@
 """Transactions as version 2 frames: what several audiences of one socket see of a transaction, merged.
 
-What lives here: the merging, in the order of the changes, and the cutting into frames. What does not: what an
-audience sees (``gate``), and cursors.
+What lives here: the merging, in the order of the changes, the cutting into frames, and the sharing of both
+among sockets. What does not: what an audience sees (``gate``), and cursors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ..core.state import frames
 from ..core.state.audience import Audience
+from ..core.state.cursor import Piece
 from .digest import Digest
 from .gate import DEL, EMPTY, PART, PUT, RESYNC, Gate, Seen
+from .outlet import SharedFrame
 
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -33,8 +35,42 @@ class Encoded(NamedTuple):
     lost: frozenset[Audience]
 
 
-async def encode(digest: Digest, number: int, layouts: Sequence[Layout], gate: Gate) -> Encoded:
-    """A part of a transaction, as these audiences see it together. Raises ApiError when a policy does."""
+def layouts_of(pieces: Mapping[Piece, Audience], name: Callable[[int], str]) -> tuple[Layout, ...]:
+    """The audiences among pieces; ``name`` tells what frames call a table."""
+    grouped: dict[Audience, list[int]] = {}
+    for (sub, _), audience in pieces.items():
+        grouped.setdefault(audience, []).append(sub)
+    return tuple(
+        Layout(a, name(a.table), str(sorted(subs)).replace(" ", "").encode()) for a, subs in grouped.items()
+    )
+
+
+async def encoded(digest: Digest, number: int, layouts: tuple[Layout, ...], gate: Gate) -> Encoded:
+    """A part of a transaction, encoded by whoever asks first. Raises ApiError when a policy does."""
+    who = ("v2", number, layouts)
+    known = cast("Encoded | None", digest.encoded(who))
+    if known is None:
+        known = await _encode(digest, number, layouts, gate)
+        digest.keep(who, known)
+    return known
+
+
+def transaction_frame(
+    digest: Digest, start: str, at: str, changes: str, *, more: bool = False
+) -> SharedFrame:
+    """A transaction, or part of one while ``more``, as sockets that go from ``start`` to ``at`` share it."""
+    who = ("frame", start, at, changes, more)
+    known = digest.encoded(who)
+    if known is None:
+        transaction = digest.transaction
+        time = _commit_time(transaction.time)
+        text = frames.txn(start, at, transaction.xid, time, changes, more=more)
+        known = SharedFrame(text, None if more else at)
+        digest.keep(who, known)
+    return cast(SharedFrame, known)
+
+
+async def _encode(digest: Digest, number: int, layouts: Sequence[Layout], gate: Gate) -> Encoded:
     found: list[tuple[int, int, bytes]] = []
     lost = set()
     for place, layout in enumerate(layouts):
@@ -75,6 +111,6 @@ def _batches(changes: Sequence[bytes]) -> list[str]:
     return done
 
 
-def commit_time(microseconds: int) -> str:
+def _commit_time(microseconds: int) -> str:
     """ISO 8601 of PostgreSQL's microseconds since 2000."""
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")

@@ -33,6 +33,7 @@ from ..core.state.serversession import (
     read,
 )
 from .hub import Hub
+from .outlet import Outlet, SharedFrame
 from .reader import (
     CLOSE_BAD,
     CLOSE_EXPIRED,
@@ -40,8 +41,7 @@ from .reader import (
     CLOSE_UNAUTHORIZED,
     PATIENCE,
     Closed,
-    Outlet,
-    deliver,
+    finish,
 )
 
 logger = logging.getLogger("aiodata.feed")
@@ -54,7 +54,7 @@ class Line:
 
     Attributes: ``identity`` (None until a token came); ``hello`` likewise; ``requests`` to be answered in
     order; ``spoke_at``, when something was sent last (monotonic seconds); ``on_news``, called when something
-    came; ``window_bytes``, how much may be on the way.
+    came that is to be answered; ``window``, what is on the way, and ``window_bytes``, how much that may be.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Line:
         self._hub = hub
         self._outlet = outlet
         self._authenticate = authenticate
-        self._window = Window(queue_bytes)
+        self.window = Window(queue_bytes)
         self.window_bytes = queue_bytes
         self._bad: Closed | None = None
         self._pongs: list[int] = []
@@ -84,12 +84,12 @@ class Line:
     @property
     def full(self) -> bool:
         """Whether the client has to acknowledge before more is sent."""
-        return not self._window.open
+        return not self.window.open
 
     @property
     def unacked(self) -> int:
         """Messages sent and not acknowledged."""
-        return self._window.unacked
+        return self.window.unacked
 
     def close(self) -> None:
         """Nothing is waited for any more."""
@@ -101,11 +101,16 @@ class Line:
     def receive(self, text: str | bytes | None) -> None:
         """Take a frame; what is wrong with it closes the socket."""
         try:
-            self._take(read(text))
+            message = read(text)
+            self._take(message)
         except BadMessage as error:
             self._bad = Closed(CLOSE_BAD, str(error))
         except ApiError as error:
             self._bad = Closed(CLOSE_UNAUTHORIZED, str(error))
+        else:
+            if isinstance(message, Ack):  # of interest to whoever waits for the window, and to nobody else
+                self._news.set()
+                return
         self._tell()
 
     def _tell(self) -> None:
@@ -119,7 +124,7 @@ class Line:
                     raise BadMessage("a second hello")
                 self.hello = message
             case Ack():
-                self._window.acknowledge(message)
+                self.window.acknowledge(message)
             case Ping():
                 self._limit(len(self._pongs))
                 self._pongs.append(message.n)
@@ -193,15 +198,20 @@ class Line:
 
     async def send(self, text: str, at: str | None = None) -> None:
         """Send when the window is open. Raises Closed for a client that is too slow to open it."""
-        if not self._window.open:
+        await self.tell(SharedFrame(text, at))
+
+    async def tell(self, frame: SharedFrame) -> None:
+        """Send what others are sent too. Raises Closed as :meth:`send` does."""
+        while not self.window.take(frame.sent):
             await self._until_open()
-        self._window.sent(len(text), at)
         self.spoke_at = time.monotonic()
-        await deliver(self._outlet, text)
+        unsent = self._outlet.push(frame)
+        if unsent is not None:
+            await finish(unsent)
 
     async def _until_open(self) -> None:
         deadline = time.monotonic() + PATIENCE
-        while not self._window.open:
+        while not self.window.open:
             self.check()
             self._news.clear()
             try:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Sequence
 
 from ..core.changes.position import Snapshot
 from ..core.changes.published import PublishedTable
@@ -23,6 +22,7 @@ from .digest import Digest
 from .gate import DEL, EMPTY, PART, PUT, RESYNC, Seen
 from .hub import Hub
 from .log import LogTrimmed
+from .outlet import Outlet
 
 logger = logging.getLogger("aiodata.feed")
 
@@ -36,16 +36,6 @@ PATIENCE = 30.0
 """Seconds a client may take no frame, or leave the window shut."""
 
 
-class Outlet(Protocol):
-    """Where a socket's frames go."""
-
-    async def send(self, text: str, /) -> None:
-        """Send one text frame; waits while the server says so."""
-
-    async def close(self, code: int, reason: str, /) -> None:
-        """Close the socket."""
-
-
 class Closed(Exception):
     """The socket is to be closed, with a code and a reason."""
 
@@ -55,11 +45,11 @@ class Closed(Exception):
         self.reason = reason
 
 
-async def deliver(outlet: Outlet, text: str) -> None:
-    """Send a frame. Raises Closed for a client that does not take it."""
+async def finish(sending: Awaitable[None]) -> None:
+    """Wait until a frame is taken. Raises Closed for a client that does not take it."""
     try:
         async with asyncio.timeout(PATIENCE):
-            await outlet.send(text)
+            await sending
     except TimeoutError:
         raise Closed(CLOSE_SLOW, "too slow: connect again") from None
 
@@ -190,7 +180,7 @@ class V1Reader(HubReader):
         number = 0
         while True:
             for text in await self._told(digest, number):
-                await deliver(self._outlet, text)
+                await finish(self._outlet.send(text))
             if digest.part(number).last:
                 return
             number += 1

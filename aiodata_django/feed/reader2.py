@@ -1,7 +1,8 @@
 """The reader of ``/state`` version 2: one socket's subscriptions, snapshots and transactions.
 
 What lives here: what is sent when. What does not: the texts (``core.state.frames``, ``encoding``), the
-snapshots that mend a copy (``standing``), what the client says (``line``).
+snapshots that mend a copy (``standing``), what the client says (``line``), what sockets in step are sent
+together (``cohort``).
 
 One routine serves join, resync, added subscription and changed role: while it reads a snapshot, the socket's
 position stands still; afterwards it goes on from there, leaving out what the snapshot has seen.
@@ -17,21 +18,24 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from ..core.errors import ApiError
 from ..core.schema import Schema
 from ..core.state import frames
-from ..core.state.audience import Audience, Viewer
-from ..core.state.cursor import Cursor, Piece
+from ..core.state.audience import Viewer
+from ..core.state.cursor import Cursor
 from ..core.state.serversession import MAX_SUBSCRIPTIONS, MAX_UNACKED, AddSub, Auth, Need, Sub, Unsub
+from .cohort import Cohorts
 from .digest import Digest
-from .encoding import Encoded, Layout, commit_time, encode
+from .encoding import Layout, encoded, layouts_of, transaction_frame
 from .hub import Hub
 from .line import Line
 from .log import LogTrimmed
 from .need import Needs
-from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed, Outlet
+from .outlet import Outlet
+from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed
+from .resting import Resting
 from .standing import (
     ADDED,
     EPOCH,
@@ -43,7 +47,6 @@ from .standing import (
     SCHEMA,
     SIZE,
     TRIMMED,
-    Standing,
 )
 from .subscriptions import Subscriptions
 
@@ -56,23 +59,24 @@ AUTH_SOON = 60.0
 BIG_TRANSACTION = 100_000
 
 
-class V2Reader(Standing):
+class V2Reader(Resting):
     """A version 2 socket; ``run`` sends until it is to be closed."""
 
     def __init__(
         self,
         hub: Hub,
+        cohorts: Cohorts,
         line: Line,
         outlet: Outlet,
         *,
         schema: Callable[[], Schema],
         resynced: Callable[[str], None],
     ) -> None:
-        super().__init__(hub, line, resynced)
+        super().__init__(hub, cohorts, line, outlet, resynced)
         line.on_news = self.wake
-        self._outlet = outlet
         self._schema = schema
         self._warned = False
+        self._told_lag = False
         self._needs = Needs(hub)
 
     @property
@@ -99,6 +103,7 @@ class V2Reader(Standing):
             logger.exception("a socket's reader failed")
             await self._outlet.close(CLOSE_FAULT, "internal error: connect again")
         finally:
+            self._take_key(None)
             self.hub.unsubscribe(self)
             self.line.close()
 
@@ -121,7 +126,6 @@ class V2Reader(Standing):
         if self._stale and time.monotonic() >= self._stale_until:
             await self._resync()
         elif transaction is not None:
-            self._caught_up = False
             await self._transaction(self.hub.digest(transaction))
         elif self._needs:
             await self._satisfy()
@@ -260,7 +264,7 @@ class V2Reader(Standing):
             self._mark((piece for piece in fresh if piece[1] in digest.touched), SIZE)
         told = {p: a for p, a in fresh.items() if p[1] in digest.touched and p not in self._stale}
         if told:
-            await self._changes(digest, self._layouts(told))
+            await self._changes(digest, layouts_of(told, self._subs.name))
         self.position = transaction.lsn
 
     def _touched_now(self, digest: Digest) -> frozenset[int]:
@@ -275,15 +279,6 @@ class V2Reader(Standing):
                 touched |= self.hub.digest(later).touched & read
         return touched
 
-    def _layouts(self, pieces: dict[Piece, Audience]) -> tuple[Layout, ...]:
-        grouped: dict[Audience, list[int]] = {}
-        for (sub, _), audience in pieces.items():
-            grouped.setdefault(audience, []).append(sub)
-        return tuple(
-            Layout(a, self._subs.name(a.table), str(sorted(subs)).replace(" ", "").encode())
-            for a, subs in grouped.items()
-        )
-
     async def _changes(self, digest: Digest, layouts: tuple[Layout, ...]) -> None:
         start, at = self._at or "", str(self._cursor.moved(digest.transaction.lsn))
         waiting: str | None = None
@@ -291,25 +286,21 @@ class V2Reader(Standing):
         while not last:
             for batch in await self._encoded(digest, number, layouts):
                 if waiting is not None:
-                    await self.line.send(_frame(digest, start, at, waiting, more=True))
+                    await self.line.tell(transaction_frame(digest, start, at, waiting, more=True))
                 waiting = batch
             last = digest.part(number).last
             number += 1
         if waiting is not None:
             cursor = self._placed(self._cursor.moved(digest.transaction.lsn))  # all parts have been judged
             at = str(cursor)
-            await self.line.send(_frame(digest, start, at, waiting, more=False), at)
+            await self.line.tell(transaction_frame(digest, start, at, waiting))
             self._cursor, self._at = cursor, at
 
     async def _encoded(self, digest: Digest, number: int, layouts: tuple[Layout, ...]) -> Sequence[str]:
-        who = ("v2", number, layouts)
-        known = cast("Encoded | None", digest.encoded(who))
-        if known is None:
-            try:
-                known = await encode(digest, number, layouts, self.hub.gate)
-            except ApiError:
-                return await self._encoded_singly(digest, number, layouts)
-            digest.keep(who, known)
+        try:
+            known = await encoded(digest, number, layouts, self.hub.gate)
+        except ApiError:
+            return await self._encoded_singly(digest, number, layouts)
         lost = known.lost
         self._mark((p for p, a in self._subs.pieces.items() if a in lost), OPAQUE)
         return known.batches
@@ -347,18 +338,20 @@ class V2Reader(Standing):
         cold = time.monotonic() - self.line.spoke_at >= HEARTBEAT
         if cold or not (done or self._caught_up or self._stale):
             await self._pos(None)
-        self._caught_up = not self._stale
+        self._caught_up = not self._stale and not self._told_lag
         seconds = HEARTBEAT - (time.monotonic() - self.line.spoke_at)
         if self._stale:
             seconds = min(seconds, self._stale_until - time.monotonic())
         seconds = await self._expiry(seconds)
         if self._quiet():
-            await self.sleep(max(seconds, 0.0))
+            await self._rest(max(seconds, 0.0))
 
     async def _pos(self, number: int | None) -> None:
         self._cursor = self._placed(self._cursor.moved(max(self._cursor.lsn, self.position)))
         at = str(self._cursor)
-        fields: dict[str, Any] = {"from": self._at, "at": at, "lag_ms": self.hub.lag_ms()}
+        lag = self.hub.lag_ms()
+        self._told_lag = lag > 0  # a copy that takes itself for stale is to hear when it no longer is
+        fields: dict[str, Any] = {"from": self._at, "at": at, "lag_ms": lag}
         if number is not None:
             fields["n"] = number
         await self.line.send(frames.frame("pos", fields), at)
@@ -378,14 +371,3 @@ class V2Reader(Standing):
         """Whether nothing came while the last frames were sent."""
         moved = self.epoch != self.hub.epoch or self._subs.version != self.hub.catalogue.version
         return self.asleep and not moved and not self.line.expected(self.hub.position)
-
-
-def _frame(digest: Digest, start: str, at: str, changes: str, *, more: bool) -> str:
-    # Sockets in step share the text, not only its middle.
-    who = ("frame", start, at, changes, more)
-    known = digest.encoded(who)
-    if known is None:
-        transaction = digest.transaction
-        known = frames.txn(start, at, transaction.xid, commit_time(transaction.time), changes, more=more)
-        digest.keep(who, known)
-    return cast(str, known)

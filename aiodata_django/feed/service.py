@@ -25,13 +25,15 @@ from ..db.pool import Pool
 from ..db.replication import FORMATS, ReplicationStream
 from .capture import Capture
 from .catalogue import Catalogue
+from .cohort import Cohorts
 from .control import Control
 from .gate import Gate
 from .hub import Hub
 from .line import Line
 from .log import RingLog
+from .outlet import Outlet
 from .problems import WAITING, problem_of
-from .reader import Outlet, V1Reader
+from .reader import V1Reader
 from .reader2 import V2Reader
 from .rows import Follower, RowTransaction
 from .status import FeedStatus, counted
@@ -93,6 +95,7 @@ class Feed:
         self.log = self._make_log(clock=loop.time, max_bytes=self._settings.feed_ring_bytes)
         self.capture = Capture(self._open_stream, self.log, self._explain)
         self.hub = Hub(self.log, self.control, self.catalogue, self.gate, lambda: self.capture.idle_since)
+        self.cohorts = Cohorts(self.hub)
         self._spawn(self.capture.run(self._prepare))
         self._spawn(self.hub.run())
         self._spawn(self.hub.watch(WATCH_SECONDS))
@@ -109,6 +112,7 @@ class Feed:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.cohorts.close()
         await self.control.close()
 
     async def ready(self, seconds: float = 10.0) -> None:
@@ -214,7 +218,9 @@ class Feed:
         """
         await self._usable()
         line = Line(self.hub, outlet, identity, authenticate, self._settings.state_queue_bytes)
-        return V2Reader(self.hub, line, outlet, schema=self._schema, resynced=self._count_resync)
+        return V2Reader(
+            self.hub, self.cohorts, line, outlet, schema=self._schema, resynced=self._count_resync
+        )
 
     def _count_resync(self, why: str) -> None:
         self.resyncs[why] += 1

@@ -23,6 +23,7 @@ from aiodata_django.core.state.session import (
     SnapshotPart,
     Subscription,
 )
+from aiodata_django.feed.outlet import Outlet
 
 Key = tuple[Any, ...]
 
@@ -31,7 +32,7 @@ def hashable(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
-class Copy:
+class Copy(Outlet):
     """Follows a feed as a client does, over as many connections as it takes; keeps what it was told.
 
     ``rows``: (sub, table) -> key -> row as JSON text. ``story``: what happened to each key, one entry a net

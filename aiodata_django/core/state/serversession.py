@@ -14,6 +14,9 @@ from .cursor import Cursor
 
 MAX_SUBSCRIPTIONS = 1000
 MAX_UNACKED = 1000
+MAX_MESSAGE = 1 << 20
+"""Bytes a client's message may have."""
+TOO_LARGE = f"a message of more than {MAX_MESSAGE} bytes"
 
 
 class BadMessage(ValueError):
@@ -97,6 +100,8 @@ def read(text: str | bytes | None) -> ClientFrame:
     """A client's frame. Raises :class:`BadMessage`."""
     if text is None:
         raise BadMessage("an empty message")
+    if len(text) > MAX_MESSAGE:
+        raise BadMessage(TOO_LARGE)
     try:
         frame: ClientFrame = _decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
@@ -106,50 +111,61 @@ def read(text: str | bytes | None) -> ClientFrame:
     return frame
 
 
+Sent = tuple[int, str | None]
+"""A message on the way: its size, and its cursor, if it has one."""
+
+
 class Window:
     """What is sent and not acknowledged: at most ``messages`` and ``size`` bytes before sending pauses."""
+
+    __slots__ = ("_acked", "_bytes", "_messages", "_size", "_way")
 
     def __init__(self, size: int, messages: int = MAX_UNACKED) -> None:
         self._size = size
         self._messages = messages
-        self._sizes: deque[int] = deque()
-        self._cursors: deque[tuple[int, str]] = deque()
+        self._way: deque[Sent] = deque()
         self._bytes = 0
-        self._sent = 0
+        self._acked = 0
 
     def sent(self, size: int, at: str | None = None) -> None:
         """A message went out; ``at`` is its cursor, if it has one."""
-        self._sent += 1
-        self._sizes.append(size)
+        self._way.append((size, at))
         self._bytes += size
-        if at is not None:
-            self._cursors.append((self._sent, at))
+
+    def take(self, message: Sent) -> bool:
+        """A message may go out, and is counted; False when the window is shut.
+
+        One tuple serves all sockets that are sent the same: there may be thousands a millisecond.
+        """
+        if self._bytes >= self._size or len(self._way) >= self._messages:
+            return False
+        self._way.append(message)
+        self._bytes += message[0]
+        return True
 
     @property
     def open(self) -> bool:
         """Whether more may be sent."""
-        return len(self._sizes) < self._messages and self._bytes < self._size
+        return len(self._way) < self._messages and self._bytes < self._size
 
     @property
     def unacked(self) -> int:
         """Messages not acknowledged."""
-        return len(self._sizes)
+        return len(self._way)
 
     def acknowledge(self, ack: Ack) -> None:
         """Take an acknowledgement. Raises :class:`BadMessage` for one from the future."""
         count = ack.n if ack.n is not None else self._count(ack.at)
-        if count > self._sent or count < 0:
+        if count > self._acked + len(self._way) or count < 0:
             raise BadMessage("an acknowledgement of what was never sent")
-        while self._sizes and self._sent - len(self._sizes) < count:
-            self._bytes -= self._sizes.popleft()
-        while self._cursors and self._cursors[0][0] <= count:
-            self._cursors.popleft()
+        while self._acked < count:
+            self._bytes -= self._way.popleft()[0]
+            self._acked += 1
 
     def _count(self, at: str | None) -> int:
         """How many messages had been sent when that cursor was."""
-        if at is None:
-            return self._sent - len(self._sizes)
-        found = [count for count, cursor in self._cursors if cursor == at]
-        if found:
-            return found[-1]
-        return self._sent - len(self._sizes)  # acknowledged before, or known from an earlier connection
+        if at is not None:
+            for back, (_, cursor) in enumerate(reversed(self._way)):
+                if cursor == at:
+                    return self._acked + len(self._way) - back
+        return self._acked  # acknowledged before, or known from an earlier connection
