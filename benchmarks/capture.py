@@ -88,7 +88,7 @@ async def captured(uri: str, write, *, decoded: bool) -> float:
     log = RingLog(clock=time.monotonic, max_bytes=1 << 30)
     end = await write()
     started = time.perf_counter()
-    task = asyncio.create_task(Given(lambda durable: session, log).run_on(session))
+    task = asyncio.create_task(Given(lambda durable: session, log, str).run_on(session))
     position = log.start
     while position < end:
         await log.changed(log.epoch, position)
