@@ -78,7 +78,6 @@ class Given(Capture):
     """Runs one session that is open already."""
 
     async def run_on(self, session: ReplicationStream) -> None:
-        self._log.reset("benchmark", session.slot.start)
         await self._pump(session)
 
 
@@ -86,6 +85,7 @@ async def captured(uri: str, write, *, decoded: bool) -> float:
     """The feed's own way into its ring."""
     session = await stream(uri)
     log = RingLog(clock=time.monotonic, max_bytes=1 << 30)
+    log.reset("benchmark", session.slot.start)
     end = await write()
     started = time.perf_counter()
     task = asyncio.create_task(Given(lambda durable: session, log, str).run_on(session))
