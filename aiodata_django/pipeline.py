@@ -14,13 +14,14 @@ from .auth import Authenticator
 from .conf import Settings
 from .core.errors import ApiError, Header, InternalError
 from .core.identity import Identity
-from .core.query import cors, openapi, response
+from .core.query import cors, openapi, outcomes, response
 from .core.query.describe import description, readable_columns
+from .core.query.outcomes import Outcome
 from .core.query.outline import Outline, outline
 from .core.query.prepared import CHUNK, PlanCache, Prepared
 from .core.query.refusal import refuse
 from .core.query.request import Action, Dialect, HttpRequest
-from .core.query.response import Context, Outcome, Response
+from .core.query.response import Context, Response
 from .core.query.statement import Batch, Row, Rows
 from .core.query.statements import set_config
 from .core.schema import Schema
@@ -144,7 +145,7 @@ class Pipeline:
         """Rows as they come; those that can be gathered first are answered as a whole."""
         stream = await self._pool.stream(prepared.row_batch(looked, context.request, identity))
         if stream.complete:
-            return response.respond(prepared.plan, response.decode_rows(stream.first), context)
+            return response.respond(prepared.plan, outcomes.decode_rows(stream.first), context)
         return response.respond_stream(prepared.plan, context, _body(stream))
 
     def _told(self, prepared: Prepared, answer: Response, lsn: str | None) -> list[Header]:
@@ -164,11 +165,11 @@ class Pipeline:
         """The outcome of the request's transaction. Raises ApiError, also for results that must not stand."""
         plan = prepared.plan
         batch = prepared.batch(looked, request, identity)
-        outcomes: list[Outcome] = []
+        decoded: list[Outcome] = []
 
         def stands(results: Sequence[Rows]) -> bool:
-            outcomes.append(self._decoded(prepared, results))
-            objection = response.objection(plan, outcomes[0])
+            decoded.append(self._decoded(prepared, results))
+            objection = outcomes.objection(plan, decoded[0])
             if objection is not None:
                 raise objection
             return True
@@ -180,18 +181,18 @@ class Pipeline:
             if prepared.inspects:
                 stands(result.results)
             else:
-                outcomes.append(self._decoded(prepared, result.results))
-        return outcomes[0], result.lsn
+                decoded.append(self._decoded(prepared, result.results))
+        return decoded[0], result.lsn
 
     def _decoded(self, prepared: Prepared, results: Sequence[Rows]) -> Outcome:
         rows = results[prepared.main]
         if prepared.plan.media.plan is not None:
             return Outcome(body=b"".join((row[0] or b"") + b"\n" for row in rows.rows))
-        outcome = response.decode(rows, prepared.plan)
+        outcome = outcomes.decode(rows, prepared.plan)
         if prepared.count is None:
             return outcome
-        guess = response.planned_total(results[prepared.main + 1])
-        return response.with_guess(outcome, prepared.plan, guess, self._config)
+        guess = outcomes.planned_total(results[prepared.main + 1])
+        return outcomes.with_guess(outcome, prepared.plan, guess, self._config)
 
     async def _inspect(
         self, request: HttpRequest, prepared: Prepared, identity: Identity, schema: Schema
@@ -227,7 +228,7 @@ class Pipeline:
 async def _body(stream: Stream) -> AsyncIterator[bytes]:
     """The chunks of a stream as JSON; whoever stops reading gives the connection back."""
     async with stream:
-        async for piece in response.stream_rows(_chunks(stream)):
+        async for piece in outcomes.stream_rows(_chunks(stream)):
             yield piece
 
 

@@ -10,8 +10,8 @@ import string
 
 from hypothesis import strategies as st
 
-from aiodata_django.core.query.grammar import (
-    IS_KEYWORDS,
+from aiodata_django.core.query.grammar import IS_KEYWORDS
+from aiodata_django.core.query.syntax import (
     Field,
     Filter,
     JsonStep,

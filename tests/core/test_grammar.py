@@ -8,15 +8,7 @@ from hypothesis import strategies as st
 
 from aiodata_django.core.errors import RequestError
 from aiodata_django.core.query import grammar
-from aiodata_django.core.query.grammar import (
-    Field,
-    Filter,
-    JsonStep,
-    Logic,
-    Operation,
-    OrderTerm,
-    SelectField,
-)
+from aiodata_django.core.query.syntax import Field, Filter, JsonStep, Logic, Operation, OrderTerm, SelectField
 
 from . import query_texts as texts
 

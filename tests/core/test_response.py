@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodata_django.core.errors import ApiError
-from aiodata_django.core.query import response
+from aiodata_django.core.query import outcomes, response
+from aiodata_django.core.query.outcomes import Outcome
 from aiodata_django.core.query.ranges import ALL, RowRange
 from aiodata_django.core.query.request import Dialect
-from aiodata_django.core.query.response import Context, Outcome
+from aiodata_django.core.query.response import Context
 from aiodata_django.core.query.statement import Rows
 
 from .workshop import http, prepared
@@ -38,19 +39,19 @@ def headers_of(answer):
 def test_the_row_of_a_read_has_no_location():
     plan = prepared(http("GET /parts")).plan
     row = (b"7", b"2", b"[]", None, None, None)
-    assert response.decode(Rows((), [row]), plan) == Outcome(page_total=2, total=7, body=b"[]")
+    assert outcomes.decode(Rows((), [row]), plan) == Outcome(page_total=2, total=7, body=b"[]")
 
 
 def test_the_row_of_a_write_may_have_one():
     plan = prepared(http("POST /parts", '{"sku": "a"}', prefer="return=headers-only")).plan
     row = (None, b"1", b'[["sku", "eq.a"]]', None, b"[]", b"202", b"1")
-    outcome = response.decode(Rows((), [row]), plan)
+    outcome = outcomes.decode(Rows((), [row]), plan)
     assert outcome == Outcome(1, None, (("sku", "eq.a"),), b"", b"[]", b"202", 1)
 
 
 @pytest.mark.parametrize(("request_", "total"), [("GET /rpc/add?a=1", 0), ("DELETE /parts", None)])
 def test_no_row_at_all_is_no_fault(request_, total):
-    assert response.decode(Rows((), []), prepared(http(request_)).plan) == Outcome(total=total)
+    assert outcomes.decode(Rows((), []), prepared(http(request_)).plan) == Outcome(total=total)
 
 
 # ---------------------------------------------------------------- statuses
@@ -191,7 +192,7 @@ def test_settings_of_a_function_that_cannot_be_sent_are_refused(text):
 )
 def test_whether_results_stand(request_, headers, rows, code):
     plan = prepared(http(request_, "{}", **headers)).plan
-    found = response.objection(plan, Outcome(rows)) if response.inspects_results(plan) else None
+    found = outcomes.objection(plan, Outcome(rows)) if outcomes.inspects_results(plan) else None
     assert (found and found.code) == code
 
 
@@ -207,7 +208,7 @@ def test_a_stream_says_what_a_whole_answer_would(rows, size):
             yield texts[start : start + size]
 
     async def collected():
-        return b"".join([piece async for piece in response.stream_rows(chunks())])
+        return b"".join([piece async for piece in outcomes.stream_rows(chunks())])
 
     assert json.loads(asyncio.run(collected())) == rows
-    assert json.loads(response.decode_rows(texts).body) == rows
+    assert json.loads(outcomes.decode_rows(texts).body) == rows

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodata_django.core.query.fragment import Sql, concat, ident, join, param
-from aiodata_django.core.query.grammar import Field, Filter, Logic, Operation
 from aiodata_django.core.query.statement import Slot, Slots, Statement
+from aiodata_django.core.query.syntax import Field, Filter, Logic, Operation
 from aiodata_django.core.query.values import Values, array_literal, set_aside
 
 texts = st.text(max_size=8)

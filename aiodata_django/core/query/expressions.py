@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 
 from ..names import QualifiedName
 from .fragment import EMPTY, Sql, concat, ident, join, param, qualified
-from .grammar import JsonPath, Operation
 from .plan import ColumnRef, Combination, Comparison, Condition, JoinCondition, OrderBy, SelectTerm
 from .statement import Slot, Value
+from .syntax import JsonPath, Operation
 
 _OPERATORS = {
     "eq": "=",

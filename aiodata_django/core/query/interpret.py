@@ -6,11 +6,11 @@ What lives here: the order in which texts are parsed, which is the order in whic
 from __future__ import annotations
 
 from . import grammar, media
-from .grammar import EmbedPath, Filter, Logic, Operation
 from .outline import Outline, Term, columns_parameter, first_value
 from .querystring import Role
 from .request import Action, ApiRequest
 from .statement import Slot
+from .syntax import EmbedPath, Filter, Logic, Operation
 
 
 def interpret(result: Outline) -> ApiRequest:

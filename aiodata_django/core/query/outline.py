@@ -14,13 +14,13 @@ from typing import NamedTuple
 from ..errors import ApiError, RequestError
 from . import grammar, media, querystring
 from .config import QueryConfig
-from .grammar import EmbedPath, Filter, Logic, Operation
 from .payload import Payload, read_payload
 from .preferences import Preferences, parse_prefer
 from .querystring import Parameter, Role
 from .ranges import ALL, LIMIT_ZERO, RowRange, from_limit_offset, parse_range_header
 from .request import Action, Dialect, HttpRequest, PlannedRange
 from .statement import Slot
+from .syntax import EmbedPath, Filter, Logic, Operation
 from .values import Values, array_literal, set_aside
 
 _NO_PREFERENCES = Preferences()

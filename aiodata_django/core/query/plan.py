@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from ..names import QualifiedName
 from ..schema import AnyRelationship, MediaHandler, Parameter, Relation, Routine
-from .grammar import JsonPath, Operation
 from .media import MediaType
 from .request import Action, ApiRequest, PlannedRange
 from .statement import Slot
+from .syntax import JsonPath, Operation
 
 SOURCE = "pgrst_source"  # the CTE that holds what was read, written or returned
 

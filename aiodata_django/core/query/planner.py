@@ -12,7 +12,6 @@ from ..errors import RequestError, SchemaError
 from ..names import QualifiedName
 from ..schema import Relation, Schema
 from .config import QueryConfig
-from .grammar import EmbedPath, Field, Filter, Operation
 from .hints import nearest
 from .media import MediaType
 from .negotiate import NOTHING, negotiate, negotiate_inspection
@@ -23,6 +22,7 @@ from .request import Action, ApiRequest, Dialect
 from .resolve import Resolver
 from .returning import needed_columns
 from .routines import find_routine, plan_call, refuse_limit_of_single
+from .syntax import EmbedPath, Field, Filter, Operation
 
 _NAMES_SEARCHED = 500
 """So many names, and a near one is not looked for, as PostgREST does not."""

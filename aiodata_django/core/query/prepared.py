@@ -15,11 +15,12 @@ from ..schema import Schema
 from . import statements
 from .config import QueryConfig
 from .interpret import interpret
+from .outcomes import inspects_results
 from .outline import Outline
 from .plan import Plan
 from .planner import plan
 from .request import Action, HttpRequest
-from .response import Fixed, fixed_headers, inspects_results
+from .response import Fixed, fixed_headers
 from .statement import Batch, Query, Statement
 
 LARGEST_PAGE = 500

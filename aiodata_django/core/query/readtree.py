@@ -16,7 +16,6 @@ from ..names import QualifiedName
 from ..schema import Relationship, Schema
 from .config import QueryConfig
 from .embedding import find_relationship, is_to_one, join_conditions
-from .grammar import EmbedPath, Filter, JsonStep, Logic, OrderTerm, SelectItem, SelectRelation
 from .plan import (
     SOURCE,
     Combination,
@@ -31,6 +30,7 @@ from .plan import (
 from .request import ApiRequest, PlannedRange
 from .resolve import Resolver
 from .spreads import add_embeds, hoist_aggregates, order_to_many_spreads, refuse_aggregates
+from .syntax import EmbedPath, Filter, JsonStep, Logic, OrderTerm, SelectItem, SelectRelation
 
 Change = Callable[[ReadNode], None]
 

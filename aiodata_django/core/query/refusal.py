@@ -11,7 +11,8 @@ import json
 from typing import Any
 
 from ..errors import ApiError, DatabaseError, InternalError, sqlstate_status
-from .response import JSON_TYPE, Response, is_final_status, is_header
+from .overrides import is_final_status, is_header
+from .response import JSON_TYPE, Response
 
 
 def refuse(error: ApiError, *, authenticated: bool, minimal: bool = False) -> Response:

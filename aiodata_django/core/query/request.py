@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from .grammar import EmbedPath, Filter, Logic, OrderTerm, SelectItem
 from .media import MediaType
 from .payload import Payload
 from .preferences import Preferences
 from .statement import Slot
+from .syntax import EmbedPath, Filter, Logic, OrderTerm, SelectItem
 
 
 class Dialect(Enum):

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from ..errors import SchemaError
 from ..names import QualifiedName
 from ..schema import Column, Relation, Schema
-from .grammar import Field, Filter, Logic, OrderTerm
 from .plan import ColumnRef, Combination, Comparison, Condition, OrderBy
+from .syntax import Field, Filter, Logic, OrderTerm
 
 _OUTPUT = "json"
 

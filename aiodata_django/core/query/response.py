@@ -1,28 +1,25 @@
 """Answers: status, headers and body from a plan and what the database said.
 
-What lives here: pure functions from results to a :class:`Response`, and whether results stand at all
-(:func:`verdict`). What does not: sending.
+What lives here: pure functions from an outcome to a :class:`Response`. What does not: decoding what the
+database said (``outcomes``), what functions set of an answer (``overrides``), and sending.
 
-Sources: https://docs.postgrest.org/en/v16/references/api/pagination_count.html,
-https://docs.postgrest.org/en/v16/references/transactions.html#response-headers
+Source: https://docs.postgrest.org/en/v16/references/api/pagination_count.html
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from urllib.parse import quote
 
-from ..errors import ApiError, Header, RequestError
+from ..errors import Header, RequestError
 from . import querystring
-from .config import QueryConfig
+from .outcomes import Outcome
+from .overrides import overridden, overridden_status
 from .plan import Insert, Plan
 from .ranges import RowRange, content_range, range_status
 from .request import Action, HttpRequest
-from .statement import Row, Rows
 
 VARY = ("Vary", "Accept, Prefer, Range")
 JSON_TYPE = ("Content-Type", "application/json; charset=utf-8")
@@ -36,19 +33,6 @@ class Response:
     headers: list[Header]
     body: bytes | AsyncIterator[bytes] = b""
     reason: str | None = None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The one row of the main statement, decoded. ``total`` is None when nobody counted."""
-
-    page_total: int = 0
-    total: int | None = None
-    location: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    headers: bytes | None = None
-    status: bytes | None = None
-    inserted: int | None = None
 
 
 class Fixed(NamedTuple):
@@ -67,57 +51,6 @@ class Context(NamedTuple):
     minimal_errors: bool = False
 
 
-def decode(rows: Rows, plan: Plan) -> Outcome:
-    """The outcome of the main statement. A trigger or rule may leave no row at all."""
-    if not rows.rows:
-        return Outcome(total=0 if plan.call is not None else None)
-    total, page_total, *location, body, headers, status, inserted = rows.rows[0]
-    handler = plan.aggregation.handler
-    return Outcome(
-        page_total=int(page_total or 0),
-        total=None if total is None else int(total),
-        location=tuple((k, v) for k, v in json.loads(location[0])) if location and location[0] else (),
-        body=bytes.fromhex((body or b"").decode()) if handler and handler.is_bytes else body or b"",
-        headers=headers,
-        status=status,
-        inserted=None if inserted is None else int(inserted),
-    )
-
-
-ROW_SEPARATOR = b", \n "
-"""What ``json_agg`` puts between rows."""
-
-
-_NO_SETTINGS = b"[null, null]"
-
-
-def decode_rows(rows: Sequence[Row]) -> Outcome:
-    """The outcome of a statement of rows that are all there, as if they had been aggregated."""
-    last = rows[-1][0] or _NO_SETTINGS
-    headers, status = (None, None) if last == _NO_SETTINGS else json.loads(last)
-    return Outcome(
-        page_total=len(rows) - 1,
-        body=b"[" + ROW_SEPARATOR.join([row[0] or b"null" for row in rows[:-1]]) + b"]",
-        headers=headers and headers.encode(),
-        status=status and status.encode(),
-    )
-
-
-async def stream_rows(chunks: AsyncIterator[Sequence[Row]]) -> AsyncIterator[bytes]:
-    """A JSON array of rows, chunk by chunk; the last row of all holds settings and is left out."""
-    opening = b"["
-    held: bytes | None = None
-    async for chunk in chunks:
-        texts = [row[0] or b"null" for row in chunk]
-        if held is not None:
-            texts.insert(0, held)
-        held = texts.pop()  # perhaps the last of all
-        if texts:
-            yield opening + ROW_SEPARATOR.join(texts)
-            opening = ROW_SEPARATOR
-    yield b"[]" if opening == b"[" else b"]"
-
-
 def respond_stream(plan: Plan, context: Context, body: AsyncIterator[bytes]) -> Response:
     """The answer to a read whose rows are sent as they come: their number is not known when it begins."""
     headers: list[Header] = [
@@ -127,80 +60,6 @@ def respond_stream(plan: Plan, context: Context, body: AsyncIterator[bytes]) -> 
         *context.fixed.applied,
     ]
     return Response(200, headers, body)
-
-
-# ---------------------------------------------------------------- whether results stand
-
-
-def inspects_results(plan: Plan) -> bool:
-    """Whether the results decide if the transaction may commit."""
-    if plan.media.plan is not None:
-        return False
-    preferences = plan.request.preferences
-    limited = preferences.strict and preferences.max_affected is not None
-    return (
-        (plan.media.is_object and plan.action is not Action.UPSERT)
-        or plan.action is Action.UPSERT
-        or (limited and plan.action in (Action.UPDATE, Action.DELETE, Action.CALL, Action.CALL_READ))
-    )
-
-
-def objection(plan: Plan, outcome: Outcome) -> ApiError | None:
-    """Why the results must not stand, None when they may."""
-    if plan.action is Action.UPSERT:
-        if outcome.page_total == 1:
-            return None
-        message = "Payload values do not match URL in primary key column(s)"
-        return RequestError(400, "PGRST115", message)
-    if plan.media.is_object and outcome.page_total != 1:
-        return RequestError(
-            406,
-            "PGRST116",
-            "Cannot coerce the result to a single JSON object",
-            details=f"The result contains {outcome.page_total} rows",
-        )
-    return _too_many_affected(plan, outcome)
-
-
-def _too_many_affected(plan: Plan, outcome: Outcome) -> ApiError | None:
-    preferences = plan.request.preferences
-    limit = preferences.max_affected
-    applies = plan.action in (Action.UPDATE, Action.DELETE) or plan.call is not None
-    if not preferences.strict or limit is None or not applies or outcome.page_total <= limit:
-        return None
-    return RequestError(
-        400,
-        "PGRST124",
-        "Query result exceeds max-affected preference constraint",
-        details=f"The query affects {outcome.page_total} rows",
-    )
-
-
-def planned_total(rows: Rows) -> int | None:
-    """The planner's guess from an ``EXPLAIN (FORMAT JSON)``."""
-    try:
-        return int(json.loads(rows.rows[0][0] or b"null")[0]["Plan"]["Plan Rows"])
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None
-
-
-def with_guess(outcome: Outcome, plan: Plan, guess: int | None, config: QueryConfig) -> Outcome:
-    """The outcome with the total that ``count=planned`` or ``count=estimated`` tells."""
-    total = outcome.total
-    if plan.request.preferences.count == "planned":
-        total = guess
-    elif total is not None and (config.max_rows is None or total > config.max_rows):
-        # The exact count stops behind max-rows; where there is no such bound PostgREST takes the guess, too.
-        total = max(total, guess or 0)
-    return Outcome(
-        outcome.page_total,
-        total,
-        outcome.location,
-        outcome.body,
-        outcome.headers,
-        outcome.status,
-        outcome.inserted,
-    )
 
 
 # ---------------------------------------------------------------- answers
@@ -218,8 +77,8 @@ def respond(plan: Plan, outcome: Outcome, context: Context) -> Response:
     if plan.media.plan is not None:
         return Response(200, [_length(outcome.body), *context.fixed.content], outcome.body)
     draft = _ANSWERS[plan.action](plan, outcome, context)
-    status = _overridden_status(outcome.status) or draft.status
-    return Response(status, _overridden(draft.headers, outcome.headers), draft.body)
+    status = overridden_status(outcome.status) or draft.status
+    return Response(status, overridden(draft.headers, outcome.headers), draft.body)
 
 
 def _length(body: bytes) -> Header:
@@ -386,58 +245,6 @@ def _allowed(plan: Plan) -> str:
     methods += ["PATCH"] if relation.updatable else []
     methods += ["DELETE"] if relation.deletable else []
     return ",".join(methods)
-
-
-# ---------------------------------------------------------------- response.headers, response.status
-
-
-def is_final_status(status: int) -> bool:
-    """Whether HTTP can end an answer with that status (RFC 9110, 15)."""
-    return 200 <= status <= 999
-
-
-def is_header(name: str, value: str) -> bool:
-    """Whether HTTP can carry the header: a token, and no line break that begins another (RFC 9110, 5)."""
-    return _TOKEN.fullmatch(name) is not None and _BREAKS.search(value) is None
-
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BREAKS = re.compile(r"[\r\n\0]")
-
-
-def _overridden_status(text: bytes | None) -> int | None:
-    if text is None:
-        return None
-    match = re.match(rb"[0-9]+", text)
-    if match is None or not is_final_status(int(match[0][:9])):
-        raise RequestError(500, "PGRST112", "response.status guc must be a valid status code")
-    return int(match[0])
-
-
-def _overridden(headers: Sequence[Header], text: bytes | None) -> list[Header]:
-    """The headers with those a function set: they replace ours of the same name."""
-    if text is None:
-        return list(headers)
-    own = _header_list(text)
-    names = {name.lower() for name, _ in own}
-    return [*(header for header in headers if header[0].lower() not in names), *own]
-
-
-def _header_list(text: bytes) -> list[Header]:
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    valid = isinstance(given, list) and all(
-        isinstance(item, dict)
-        and len(item) == 1
-        and all(isinstance(value, str) and is_header(name, value) for name, value in item.items())
-        for item in given
-    )
-    if not valid:
-        shape = "a JSON array composed of objects with a single key and a string value"
-        raise RequestError(500, "PGRST111", f"response.headers guc must be {shape}")
-    return [(str(name), str(value)) for item in given for name, value in item.items()]
 
 
 def legacy_warning(names: Sequence[tuple[str, str]]) -> Header:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .grammar import Filter, Logic, Operation
 from .statement import Slot
+from .syntax import Filter, Logic, Operation
 
 # Slots are made for every value of every request; the first ones are made once.
 _FIRST = tuple(Slot(index) for index in range(32))

@@ -12,9 +12,9 @@ from ..errors import RequestError
 from ..names import QualifiedName
 from ..query import expressions, grammar
 from ..query.fragment import Sql, join
-from ..query.grammar import EmbedPath, Filter, Logic, SelectField
 from ..query.querystring import Parameter, Role, parse_query
 from ..query.resolve import Resolver
+from ..query.syntax import EmbedPath, Filter, Logic, SelectField
 from ..query.values import Values, set_aside
 from ..schema import Schema
 
