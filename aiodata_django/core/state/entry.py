@@ -84,7 +84,8 @@ def asdict(entry: Entry) -> dict[str, Any]:
     return dict(zip(type(entry).column_fields, structs.astuple(entry), strict=True))
 
 
-#: Equality of two entries of one class, without the detour through Python that ``==`` takes.
+#: Whether two entries of one class are equal, without the detour through Python that ``==`` takes. Of two
+#: classes (the table has another column since) it answers NotImplemented: ask whether it ``is True``.
 same: Callable[[Any, Any], bool] = msgspec.Struct.__eq__
 
 
