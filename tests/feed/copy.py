@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from aiodata_django.core.identity import Identity
+from aiodata_django.core.state.incoming import RowDeleted, RowPut, Truncated
 from aiodata_django.core.state.session import (
     ClientSession,
     Committed,
@@ -147,18 +148,18 @@ class Copy(Outlet):
         return tuple(hashable(values[name]) for name in self.keys[table])
 
     def apply(self, change: Any) -> None:
-        if change.op == "truncate":
+        if isinstance(change, Truncated):
             for (_, table), rows in self.rows.items():
                 if table == change.table:
                     rows.clear()
             return
         for sub in change.subs:
             rows = self.rows[sub, change.table]
-            if change.op == "put":
-                if change.old_key is not None:
+            if isinstance(change, RowPut):
+                if change.old_key:
                     rows.pop(tuple(map(hashable, json.loads(bytes(change.old_key)))), None)
                 rows[self.key(change.table, bytes(change.row))] = bytes(change.row).decode()
-            elif change.op == "del":
+            elif isinstance(change, RowDeleted):
                 rows.pop(tuple(map(hashable, json.loads(bytes(change.key)))), None)
             else:
                 key = tuple(map(hashable, json.loads(bytes(change.key))))

@@ -21,10 +21,10 @@ import msgspec
 
 from aiodata_django.client.error import Error
 from aiodata_django.client.transport import HttpTransport, Socket, SocketClosed
+from aiodata_django.core.state.incoming import Change, RowDeleted, RowPart, RowPut, Truncated
 from aiodata_django.core.state.session import (
     SUBPROTOCOL,
     AuthSoon,
-    Change,
     ClientSession,
     Committed,
     Failed,
@@ -333,7 +333,7 @@ class WireWitness(Witness):
 
     def _apply(self, change: Change, before: dict[tuple[Piece, Key], Any]) -> list[str]:
         """Do a change; what has to be asked for because of it."""
-        if change.op == "truncate":
+        if isinstance(change, Truncated):
             for piece, rows in self._rows.items():
                 for key in list(rows) if piece[1] == change.table else ():
                     self._set(piece, key, None, before)
@@ -341,28 +341,33 @@ class WireWitness(Witness):
         wanted = [self._apply_to((sub, change.table), change, before) for sub in change.subs]
         return [frame for frame in wanted if frame]
 
-    def _apply_to(self, piece: Piece, change: Change, before: dict[tuple[Piece, Key], Any]) -> str:
+    def _apply_to(
+        self,
+        piece: Piece,
+        change: RowPut[Any] | RowPart | RowDeleted,
+        before: dict[tuple[Piece, Key], Any],
+    ) -> str:
         if piece not in self._rows:
-            self.complaints.append(f"{change.op} of {piece} before its snapshot")
+            self.complaints.append(f"{type(change).__name__} of {piece} before its snapshot")
             return ""
-        if change.op == "put":
-            row = parsed(bytes(change.row or b""))
-            if change.old_key is not None:
+        if isinstance(change, RowPut):
+            row = parsed(bytes(change.row))
+            if change.old_key:
                 self._set(piece, _key(change.old_key), None, before)
             self._set(piece, self._key_of(change.table, row), row, before)
             return ""
         key = _key(change.key)
         known = self._rows[piece].get(key)
-        if change.op == "del":
+        if isinstance(change, RowDeleted):
             if known is None and change.table in CLAIMED and (piece, key) not in before:
                 self.complaints.append(f"I5: told that {change.table} {key} went, which it never had")
             self._set(piece, key, None, before)
         elif known is None:
-            return self.session.need(change.table, msgspec.Raw(bytes(change.key or b"")))
+            return self.session.need(change.table, msgspec.Raw(bytes(change.key)))
         else:
-            self._set(piece, key, {**known, **parsed(bytes(change.row or b""))}, before)
+            self._set(piece, key, {**known, **parsed(bytes(change.row))}, before)
         return ""
 
 
-def _key(raw: msgspec.Raw | None) -> Key:
-    return tuple(parsed(bytes(raw or b"[]")))
+def _key(raw: msgspec.Raw) -> Key:
+    return tuple(parsed(bytes(raw)))
