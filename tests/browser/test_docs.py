@@ -73,7 +73,7 @@ def test_columns_tell_types_keys_and_comments(docs: Page) -> None:
     expect(row).to_contain_text("This is a Primary Key.")
     expect(row).not_to_contain_text("<pk/>")
     expect(row).to_contain_text("not null")
-    expect(docs.get_by_role("row").filter(has_text="RGB, 24 bits")).to_contain_text("integer")
+    expect(docs.get_by_role("row").filter(has_text="RGB, 24 bits")).to_contain_text("int32")
     picture(docs, "columns")
 
 
