@@ -285,10 +285,10 @@ def _tell(task: asyncio.Task[None]) -> None:
 def _spare_the_collector() -> None:
     """Set aside what lives as long as the process: modules, schema, plans of Django's own.
 
-    A full collection walks over every object there is, and holds the loop for 20 to 50 ms in a process that has
-    loaded Django; without those objects it takes 1 or 2. Once a process is enough: what a reloaded schema replaces
-    is freed by its counts. Under Daphne, whose requests make much garbage in cycles, collect rarely, too: the
-    slowest answers halve.
+    A full collection walks over every object there is, and holds the loop for 20 to 50 ms in a process that
+    has loaded Django; without those objects it takes 1 or 2. Once a process is enough: what a reloaded schema
+    replaces is freed by its counts. Under Daphne, whose requests make much garbage in cycles, collect rarely,
+    too: the slowest answers halve.
     """
     if gc.get_freeze_count() == 0:
         gc.collect()
