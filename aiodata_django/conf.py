@@ -33,7 +33,7 @@ class Settings:
     Those up to ``log_level`` are PostgREST's, with its meanings and defaults unless said.
     """
 
-    db_uri: str = "postgresql://"
+    db_uri: str = field(default="postgresql://", repr=False)  # may hold a password
     db_schemas: tuple[str, ...] = ("public",)
     db_anon_role: str | None = None
     db_extra_search_path: tuple[str, ...] = ("public",)

@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jsonpath_rfc9535
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from .core.claimpath import parse_claim_path, walk_claim_path
 from .core.names import QualifiedName
@@ -210,6 +212,22 @@ def required_file_or_text(value: Any) -> str:
     return found.strip()
 
 
+def connection(value: Any) -> str:
+    """A connection string or URI of libpq, or ``@`` and the file that holds one.
+
+    libpq would tell what it cannot read by quoting it, password and all, to everybody who asks the server.
+    """
+    found = required_file_or_text(value)
+    try:
+        conninfo_to_dict(found)
+    except psycopg.Error:
+        raise SettingError(
+            "is no connection string or URI that libpq can read; "
+            "in a URI, write the special characters of user and password as %XX"
+        ) from None
+    return found
+
+
 def read_secret(configured: str | None, *, base64_encoded: bool) -> Secret | None:
     """The secret behind ``jwt-secret``: bytes, JWK, JWK set, or the address of one. Raises SettingError."""
     if configured is None:
@@ -280,7 +298,7 @@ def _unbase64(configured: str) -> bytes:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    "db_uri": required_file_or_text,
+    "db_uri": connection,
     "db_schemas": schemas,
     "db_anon_role": role,
     "db_extra_search_path": words,

@@ -201,7 +201,7 @@ class Pipeline:
         plan = prepared.plan
         queries = openapi.queries(plan.request.schema, self._config)
         before = [prepared.settings.bind(request, identity), *prepared.before]
-        batch = Batch([*before, *queries], scope=identity.role, begin=prepared.begin)
+        batch = Batch([*before, *queries], scope=identity.role, begin=prepared.begin, tidy=prepared.tidies)
         asked = (await self._pool.run(batch)).results[len(before) :]
         body = openapi.document(schema, plan.request.schema, asked, self._config, request.mount or "/")
         headers: list[Header] = [("Content-Type", plan.media.content_type)]

@@ -233,6 +233,23 @@ def test_an_alias_that_is_given_a_test_database_is_noticed():
         assert conf.current().db_uri == "dbname=test_real"
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgres//authenticator:hunter2@localhost/x",
+        "postgresql://authenticator:%hunter2@localhost/x",
+        "postgresql://authenticator:hunter2@[::1/x",
+        "host=localhost password='hunter2",
+        "host=localhost password=hunter2 hunter2=1",
+    ],
+)
+def test_an_address_that_cannot_be_read_is_not_quoted(uri):
+    with pytest.raises(ConfigurationError, match="AIODATA: DB_URI: is no connection string") as caught:
+        sources({"DB_URI": uri}, environ={}).settings()
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(sources({"DB_URI": "postgres://u:hunter2@h/x"}, environ={}).settings())
+
+
 def test_every_setting_has_a_reader():
     assert set(READERS) == conf.NAMES
 

@@ -83,6 +83,22 @@ def too_large(limit: int) -> RequestError:
     )
 
 
+def too_long(limit: int) -> RequestError:
+    """414 for a path and query string of more than ``limit`` bytes; as with bodies, the code is ours."""
+    return RequestError(
+        414,
+        "AIOD104",
+        "The request's path and query string are too long",
+        details=f"At most {limit} bytes are taken.",
+        hint="Ask in parts, or send the values in the body of a call of a function.",
+    )
+
+
+def too_complex(details: str) -> RequestError:
+    """400 for a text that would take the server longer to read than anybody shall wait."""
+    return RequestError(400, "AIOD105", "The request is too complex", details=details)
+
+
 class SchemaError(ApiError):
     """PGRST2xx: the request names what the schema does not have."""
 

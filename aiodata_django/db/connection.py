@@ -3,10 +3,10 @@
 What lives here: reading a batch's results as the socket delivers them, and leaving the connection clean for
 the next batch. What does not: what is sent (``sending``), and who may have the connection (``pool``).
 
-A batch is ``[Close…] [BEGIN] statements… [COMMIT|ROLLBACK] Sync``, written in one go; without an explicit
-BEGIN the statements up to Sync are one implicit transaction. The connection belongs to the batch until the
-Sync has been answered, whatever becomes of the task that asked: a cancelled request can neither leak nor
-poison it.
+A batch is ``[Close…] [BEGIN] statements… [COMMIT|ROLLBACK] Sync [RESET… Sync]``, written in one go; without
+an explicit BEGIN the statements up to the first Sync are one implicit transaction. The connection belongs to
+the batch until the last Sync has been answered, whatever becomes of the task that asked: a cancelled request
+can neither leak nor poison it.
 
 Source: https://www.postgresql.org/docs/18/libpq-pipeline-mode.html,
 https://www.postgresql.org/docs/18/protocol-flow.html#PROTOCOL-FLOW-PIPELINING
@@ -31,7 +31,7 @@ from aiodata_django.db.failures import (
     database_error,
     is_stale_statement,
 )
-from aiodata_django.db.job import CLOSING, LSN, SYNC, Job, Streamed
+from aiodata_django.db.job import CLOSING, LSN, SOILED, SYNC, TIDYING, Job, Streamed
 from aiodata_django.db.sending import Sender
 from aiodata_django.db.statements import read_rows
 
@@ -80,6 +80,8 @@ class Connection:
         self._reading = True
         self._alive = True
         self._lost = False
+        self._doubtful = False
+        """Whether the session could not be tidied."""
         self._ending: asyncio.Task[None] | None = None
         self._socket = self._pg.socket
         self._pg.notice_handler = None
@@ -228,7 +230,10 @@ class Connection:
         step = self._out.steps[self._at]
         if step is not SYNC:  # an error at the commit comes before Sync's own answer
             self._at += 1
-        if job.error is None and step is not LSN and step is not CLOSING:
+        if step is TIDYING or step is SOILED:
+            # Where the batch failed, its rollback has undone what could be left.
+            self._doubtful = self._doubtful or job.error is None
+        elif job.error is None and step is not LSN and step is not CLOSING:
             job.error = database_error(result)
             job.stale = is_stale_statement(result)
 
@@ -236,7 +241,7 @@ class Connection:
         """All statements of a batch with a verdict are through: ask it, then end the transaction."""
         if job.error is not None:
             # The pipeline is aborted: Sync is all the server listens to.
-            self._out.resynchronise()
+            self._out.resynchronise(job)
             return
         verdict = job.batch.verdict
         keep = False
@@ -249,6 +254,8 @@ class Connection:
     def _on_sync(self, job: Job) -> None:
         if self._at < len(self._out.steps):
             job.kept = job.error is None and self._out.steps[self._at - 1] is SYNC
+            if self._out.steps[self._at] is TIDYING and job.stream is None and not job.stale:
+                self._settle(job)  # the caller need not wait for what is ours
             return
         if self._pg.transaction_status != _IDLE:
             # An explicit transaction that failed, or one a statement began by itself, outlives the Sync.
@@ -256,6 +263,10 @@ class Connection:
             self._out.roll_back()
         elif job.stale and not job.retried and not job.future.done():
             self._retry(job)
+        elif job.soiled:
+            job.soiled = False
+            self._at = 0
+            self._out.clean()
         else:
             self._finish(job)
 
@@ -274,7 +285,9 @@ class Connection:
         self._settle(job)
         if not self._reading:
             self._unpause()
-        if self._alive and not self._lost and self._ending is None:
+        if self._doubtful:
+            self.close()
+        elif self._alive and not self._lost and self._ending is None:
             self._released(self)
 
     def _settle(self, job: Job) -> None:

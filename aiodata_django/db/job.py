@@ -34,6 +34,7 @@ class Job:
         "lsn",
         "results",
         "retried",
+        "soiled",
         "stale",
         "stream",
     )
@@ -50,6 +51,8 @@ class Job:
         self.kept = False
         """Whether the commit is known to have succeeded, though more is to come."""
         self.stale = False
+        self.soiled = False
+        """Whether the batch left something in the session that settings are not."""
         self.retried = False
 
     def retry(self) -> None:
@@ -107,6 +110,16 @@ class Lsn:
         job.lsn = None if value is None else value.decode()
 
 
+class Soiled:
+    """Whether something is left in the session."""
+
+    __slots__ = ()
+
+    def take(self, job: Job, result: PGresult) -> None:
+        """Read the answer."""
+        job.soiled = result.get_value(0, 0) != b"f"
+
+
 class Unwanted:
     """A statement of the batch whose rows nobody looks at: no rows stand for them."""
 
@@ -129,6 +142,8 @@ class Plain:
 UNWANTED: Final = Unwanted()
 LSN: Final = Lsn()
 COMMAND: Final = Plain()
+TIDYING: Final = Plain()
+SOILED: Final = Soiled()
 CLOSING: Final = Plain()
 """Tidying up before the batch, whose failure is none of the batch's."""
 SYNC: Final = Plain()

@@ -13,11 +13,33 @@ from psycopg import pq
 from psycopg.pq.abc import PGconn
 
 from aiodata_django.core.query.statement import Query
-from aiodata_django.db.job import CLOSING, COMMAND, LSN, SYNC, UNWANTED, Job, Preparing, Step, Streamed
+from aiodata_django.db.job import (
+    CLOSING,
+    COMMAND,
+    LSN,
+    SOILED,
+    SYNC,
+    TIDYING,
+    UNWANTED,
+    Job,
+    Preparing,
+    Step,
+    Streamed,
+)
 from aiodata_django.db.statements import Key, ServerStatement, StatementCache
 from aiodata_django.db.stream import Stream
 
 _LIBPQ_17 = pq.version() >= 170000
+
+# Settings go back to what the session began with; of the rest there is seldom any, so it is looked for first.
+# A temporary schema stays with its session, empty or not.
+_RESET = b"reset all"
+_SOILED = (
+    b"select pg_advisory_unlock_all() is not null and (pg_my_temp_schema() <> 0"
+    b" or exists (select from pg_listening_channels())"
+    b" or exists (select from pg_cursors where is_holdable))"
+)
+_CLEAN = (b"close all", b"unlisten *", b"discard temp")
 
 
 class Sender:
@@ -95,10 +117,22 @@ class Sender:
         if batch.report_lsn:
             self._command(b"select pg_current_wal_insert_lsn()", LSN)
             self._sync()
+        if batch.tidy:
+            self._tidy()
         self.flush()
 
-    def resynchronise(self) -> None:
-        """The Sync alone: all an aborted pipeline listens to."""
+    def resynchronise(self, job: Job) -> None:
+        """The Sync alone, all an aborted pipeline listens to, and what comes after it."""
+        self._sync()
+        if job.batch.tidy:
+            self._tidy()
+        self.flush()
+
+    def clean(self) -> None:
+        """Close and drop what was left in the session."""
+        self.steps = []
+        for command in _CLEAN:
+            self._command(command, TIDYING)
         self._sync()
         self.flush()
 
@@ -107,7 +141,8 @@ class Sender:
         self.steps = []
         self.streamed = -1
         self._command(b"rollback")
-        self.resynchronise()
+        self._sync()
+        self.flush()
 
     def forget_statements(self) -> None:
         """Prepare every statement anew, from the next batch on."""
@@ -179,6 +214,22 @@ class Sender:
                 self._command(b"deallocate " + name, CLOSING)
         self._pg.pipeline_sync()
         self.steps.append(CLOSING)
+
+    def _tidy(self) -> None:
+        """Undo what functions set for the session, and see whether they left anything else."""
+        for sql, step in ((_RESET, TIDYING), (_SOILED, SOILED)):
+            self._own(sql, step)
+        self._sync()
+
+    def _own(self, sql: bytes, step: Step) -> None:
+        """A statement of ours that comes again and again."""
+        key = ("", sql)
+        if self._statements.capacity:
+            statement = self._statements.get(key) or self._preparing.get(key) or self._parse(key)
+            self._pg.send_query_prepared(statement.name, ())
+            self.steps.append(step)
+        else:
+            self._command(sql, step)
 
     def _command(self, sql: bytes, step: Step = COMMAND) -> None:
         self._pg.send_query_params(sql, None)

@@ -140,3 +140,25 @@ def test_orders_of_related_columns():
         OrderTerm(Field("a"), True, None, "rel"),
         OrderTerm(Field("b")),
     )
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (grammar.parse_select, "a(" * 5000 + "b" + ")" * 5000),
+        (grammar.parse_select, "...a(" * 5000),
+        (lambda text: grammar.parse_logic("and", text), "(and" * 5000 + "(a.eq.1)" + ")" * 5000),
+        (grammar.parse_select, "a," * grammar.MOST_COLUMNS + "a"),
+        (grammar.parse_order, "a," * grammar.MOST_COLUMNS + "a"),
+        (grammar.parse_columns, "a," * grammar.MOST_COLUMNS + "a"),
+        (grammar.parse_on_conflict, "a," * grammar.MOST_COLUMNS + "a"),
+    ],
+)
+def test_what_would_take_too_long_is_refused(parse, text):
+    with pytest.raises(RequestError) as caught:
+        parse(text)
+    assert (caught.value.status, caught.value.code) == (400, "AIOD105")
+
+
+def test_as_many_columns_as_a_row_can_have_are_read():
+    assert len(grammar.parse_columns(",".join(["a"] * grammar.MOST_COLUMNS))) == grammar.MOST_COLUMNS

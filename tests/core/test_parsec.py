@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodata_django.core.query import parsec as p
+from aiodata_django.core.query.parsecerrors import show
 
 
 def failure(parser, text):
@@ -104,7 +105,7 @@ def test_lines_and_columns_count_as_parsec_counts(text, line, column):
     ],
 )
 def test_literals_are_shown_as_haskell_shows_them(text, shown):
-    assert p.show(text) == shown
+    assert show(text) == shown
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
@@ -119,3 +120,16 @@ def test_repetition_consumes_what_it_returns(text):
     values = p.parse(p.many(p.one_of("abc")), text)
     assert text.startswith("".join(values))
     assert len(values) == len(text) or text[len(values)] == ","
+
+
+@given(st.text(max_size=8), st.text("ab\\\"'\n", max_size=4), st.booleans())
+def test_runs_are_what_many_single_characters_are(text, without, begins):
+    prefix = p.string("a") if begins else p.pure(None)
+    one = p.none_of(without)
+    pairs = [
+        (p.fmap("".join, p.many(one)), p.text_without(without)),
+        (p.fmap("".join, p.many1(one)), p.text1_without(without)),
+    ]
+    for slow, quick in pairs:
+        for parser_of in (lambda q: p.seq(prefix, q), lambda q: p.seq(p.option(None, p.attempt(q)), p.eof)):
+            assert parser_of(quick)(text, 0) == parser_of(slow)(text, 0)

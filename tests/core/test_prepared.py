@@ -213,3 +213,24 @@ def test_the_function_before_every_request_runs_between_settings_and_statement()
     batch = queries(http("GET /parts"), config=config)
     assert [query.sql for query in batch.queries][1] == b'select "api"."before"()'
     assert len(batch.queries) == 3
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def test_plans_are_kept_by_the_length_of_their_sql_too():
+    one = planned(PlanCache(), http("GET /parts?select=sku"))
+    cache = PlanCache(remembered=one.size * 3)
+    for number in range(10):
+        planned(cache, http(f"GET /parts?select=sku&sku=eq.a{'&sku=neq.b' * number}"))
+    assert 0 < len(cache) < 3
+    kept = planned(cache, http("GET /parts?select=sku"))
+    assert planned(cache, http("GET /parts?select=sku")) is kept
+
+
+def test_a_long_statement_is_not_kept_prepared():
+    def main(request):
+        return queries(request).queries[-1]
+
+    assert main(http("GET /parts?select=sku")).prepare
+    assert not main(http("GET /parts?or=(" + ",".join(["sku.eq.a"] * 1000) + ")")).prepare

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .parsec import show
+from .parsecerrors import show
 
 _QUOTED = re.compile(r'[^"]*(?:""[^"]*)*')
 _PLAIN = re.compile(r'[^",\r\n]*')

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
-from ..errors import RequestError
+from ..errors import RequestError, too_complex
 from . import parsec as p
 from .syntax import (
     EmbedPath,
@@ -28,9 +29,12 @@ from .syntax import (
     SelectRelation,
 )
 
+MOST_COLUMNS = 1664
+"""No row of PostgreSQL has more, and none is to keep the server busy that names them."""
+
 # ---------------------------------------------------------------- words
 
-_spaces = p.many(p.one_of(" \t"))
+_spaces = p.run_of(lambda c: c in " \t", p.one_of(" \t"))
 
 
 def _lexeme(parser: p.Parser) -> p.Parser:
@@ -41,18 +45,11 @@ def _join(characters: list[str]) -> str:
     return "".join(characters)
 
 
-def _second(pair: tuple[Any, ...]) -> Any:
-    return pair[1]
-
-
-def _first(pair: tuple[Any, ...]) -> Any:
-    return pair[0]
-
-
+_first, _second = itemgetter(0), itemgetter(1)
 _delimiter = p.label(p.char("."), "delimiter (.)")
 _identifier_char = p.choice(p.letter, p.digit, p.one_of("_ $"))
-_identifier = p.fmap(lambda cs: _join(cs).strip(), p.many1(_identifier_char))
-_escaped = p.choice(p.none_of('\\"'), p.fmap(_second, p.seq(p.char("\\"), p.any_char)))
+_identifier = p.fmap(str.strip, p.run_of1(lambda c: c.isalpha() or c in "0123456789_ $", _identifier_char))
+_escaped = p.choice(p.text1_without('\\"'), p.fmap(_second, p.seq(p.char("\\"), p.any_char)))
 _quoted = p.fmap(lambda t: _join(t[1]), p.seq(p.char('"'), p.many(_escaped), p.char('"')))
 _dash = p.attempt(p.seq(p.char("-"), p.not_followed_by(p.char(">"))))
 
@@ -65,9 +62,9 @@ _field_name = p.label(p.choice(_quoted, _dashed(_identifier)), "field name (* or
 
 # ---------------------------------------------------------------- fields and paths
 
-_json_key_char = p.fmap(lambda cs: _join(cs).strip(), p.many1(p.none_of("(-:.,>)")))
+_json_key_part = p.fmap(str.strip, p.text1_without("(-:.,>)"))
 _json_key = p.label(
-    p.choice(_quoted, _dashed(_json_key_char)), "any non reserved character different from: .,>()"
+    p.choice(_quoted, _dashed(_json_key_part)), "any non reserved character different from: .,>()"
 )
 _index_end = p.choice(
     *(p.attempt(p.look_ahead(p.string(text))) for text in ("->", "::", ".", ",")), p.attempt(p.eof)
@@ -202,7 +199,7 @@ def _any_case(word: str) -> p.Parser:
 
 _list_element = p.choice(
     p.attempt(p.fmap(_first, p.seq(_quoted, p.not_followed_by(p.none_of(",)"))))),
-    p.fmap(_join, p.many(p.none_of(",)"))),
+    p.text_without(",)"),
 )
 _list = p.fmap(
     lambda t: tuple(t[1]),
@@ -258,18 +255,16 @@ def _expression(value: p.Parser) -> p.Parser:
     return p.seq(negation, _operation(value))
 
 
-_single_value = p.fmap(_join, p.many(p.any_char))
+_single_value = p.run_of(lambda _: True, p.any_char)
 _filter_expression = _expression(_single_value)
 
 # ---------------------------------------------------------------- logic trees
 
-_array_literal = p.fmap(
-    lambda t: "{" + _join(t[1]) + "}", p.seq(p.string("{"), p.many(p.none_of("{}")), p.string("}"))
-)
+_array_literal = p.fmap(lambda t: "{" + t[1] + "}", p.seq(p.string("{"), p.text_without("{}"), p.string("}")))
 _logic_value = p.choice(
     p.attempt(p.fmap(_first, p.seq(_quoted, p.not_followed_by(p.none_of(",)"))))),
     p.attempt(_array_literal),
-    p.fmap(_join, p.many(p.none_of(",)"))),
+    p.text_without(",)"),
 )
 _logic_filter = p.fmap(
     lambda t: Filter(t[0], t[2][1], t[2][0]), p.seq(_field, _delimiter, _expression(_logic_value))
@@ -341,6 +336,14 @@ def _run(parser: p.Parser, what: str, shown: str, text: str) -> Any:
         # As Parsec shows a source's name: in quotes, and not escaped.
         message = f'"failed to parse {what} ({shown})" (line {failure.line}, column {failure.column})'
         raise RequestError(400, "PGRST100", message, details=failure.details) from None
+    except RecursionError:
+        raise too_complex(f"The {what} is nested too deeply.") from None
+
+
+def _listed(parser: p.Parser, what: str, text: str) -> Any:
+    if text.count(",") >= MOST_COLUMNS:
+        raise too_complex(f"The {what} names more than {MOST_COLUMNS} columns.")
+    return _run(parser, what, text, text)
 
 
 def _cached(function: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -351,25 +354,25 @@ def _cached(function: Callable[[str], Any]) -> Callable[[str], Any]:
 @_cached
 def parse_select(text: str) -> tuple[SelectItem, ...]:
     """``select=``: columns, casts, aggregates, embeds."""
-    return tuple(_run(_select_items, "select parameter", text, text))
+    return tuple(_listed(_select_items, "select parameter", text))
 
 
 @_cached
 def parse_order(text: str) -> tuple[OrderTerm, ...]:
     """``order=``."""
-    return tuple(_run(_order, "order", text, text))
+    return tuple(_listed(_order, "order", text))
 
 
 @_cached
 def parse_columns(text: str) -> tuple[str, ...]:
     """``columns=``."""
-    return tuple(_run(_columns, "columns parameter", text, text))
+    return tuple(_listed(_columns, "columns parameter", text))
 
 
 @_cached
 def parse_on_conflict(text: str) -> tuple[str, ...]:
     """``on_conflict=``."""
-    return tuple(_run(_columns, "on_conflict parameter", text, text))
+    return tuple(_listed(_columns, "on_conflict parameter", text))
 
 
 @_cached

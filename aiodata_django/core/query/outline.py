@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..errors import ApiError, RequestError
+from ..errors import ApiError, RequestError, too_long
 from . import grammar, media, querystring
 from .config import QueryConfig
 from .payload import Payload, read_payload
@@ -22,6 +22,9 @@ from .request import Action, Dialect, HttpRequest, PlannedRange
 from .statement import Slot
 from .syntax import EmbedPath, Filter, Logic, Operation
 from .values import Values, array_literal, set_aside
+
+MAX_URL = 50 << 10
+"""Bytes of path and query string that are read; PostgREST's server takes as many, its headers included."""
 
 _NO_PREFERENCES = Preferences()
 _LONG_OPERANDS = ("in.", "not.in.", "is.", "not.is.", "not.")
@@ -135,9 +138,12 @@ def _schema(request: HttpRequest, config: QueryConfig) -> tuple[str, bool]:
 def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outline:
     """The first look at a request.
 
-    Raises RequestError for a path, schema or method that cannot be. Texts that do not parse, ranges that
-    cannot be and bad bodies are kept in ``failure``: the errors of the query string come before them.
+    Raises RequestError for a path, schema or method that cannot be, or too long a URL. Texts that do not
+    parse, ranges that cannot be and bad bodies are kept in ``failure``: the errors of the query string come
+    before them.
     """
+    if len(request.path) + len(request.query) > MAX_URL:
+        raise too_long(MAX_URL)
     resource = _resource(request, dialect, config)
     schema, negotiated = _schema(request, config)
     action = _action(resource, request.method)

@@ -1,8 +1,8 @@
 """A small parser-combinator kit whose error messages are those of Haskell's Parsec.
 
 PostgREST's clients see "unexpected … expecting …" in the ``details`` of PGRST100, so the rules by which
-errors are merged are part of the language we speak. What lives here: the combinators and the text of an
-error. What does not: any grammar (``grammar``).
+errors are merged are part of the language we speak. What lives here: the combinators. What does not: any
+grammar (``grammar``), and the text of an error (``parsecerrors``).
 
 A parser is a function ``(text, position) -> Reply``. A reply says whether input was consumed (an alternative
 is only tried when none was), whether it succeeded, the value, the new position, and the furthest error seen:
@@ -13,11 +13,20 @@ Source: Leijen and Meijer, "Parsec: Direct Style Monadic Parser Combinators For 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-SYSTEM_UNEXPECTED, UNEXPECTED, EXPECTED, MESSAGE = range(4)
-Message = tuple[int, str]
+from .parsecerrors import (
+    EXPECTED,
+    SYSTEM_UNEXPECTED,
+    UNEXPECTED,
+    Message,
+    render,
+    show,
+    show_character,
+)
+
 Failure = tuple[int, tuple[Message, ...]]
 
 
@@ -66,69 +75,6 @@ def _line_and_column(text: str, position: int) -> tuple[int, int]:
     return line, column
 
 
-def show(text: str) -> str:
-    """A string literal as Haskell's ``show`` writes it."""
-    out: list[str] = []
-    last = ""
-    for character in text:
-        # What would be read on as part of the escape before it is kept apart by an empty one.
-        if (character.isdecimal() and last[1:].isdecimal()) or (character == "H" and last == "\\SO"):
-            out.append("\\&")
-        last = _escaped(character)
-        out.append(last)
-    return '"' + "".join(out) + '"'
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    if " " <= character <= "~":
-        return character
-    code = ord(character)
-    return f"\\{_ESCAPES[code] if code < 32 else 'DEL' if code == 127 else code}"
-
-
-_ESCAPES = (  # of the characters below the space, in their order
-    *("NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "a", "b", "t", "n", "v", "f", "r", "SO", "SI"),
-    *("DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS"),
-    "US",
-)
-
-
-def _show_character(character: str) -> str:
-    if character == "'":
-        return "'\\''"
-    body = show(character)[1:-1]
-    return "'\"'" if character == '"' else f"'{body}'"
-
-
-def render(messages: Sequence[Message]) -> str:
-    """The messages of an error in one line, in Parsec's order and wording."""
-    by_kind: list[list[str]] = [[], [], [], []]
-    for kind, text in messages:
-        by_kind[kind].append(text)
-    system, unexpected, expected, other = by_kind
-    if not messages:
-        return "unknown parse error"
-    parts = []
-    if system and not unexpected:
-        parts.append("unexpected " + (system[0] or "end of input"))
-    parts += [_many("unexpected", unexpected), _many("expecting", expected), _many("", other)]
-    return " ".join(_distinct(parts)).strip()
-
-
-def _distinct(texts: Sequence[str]) -> list[str]:
-    return [text for text in dict.fromkeys(texts) if text]
-
-
-def _many(prefix: str, texts: Sequence[str]) -> str:
-    texts = _distinct(texts)
-    if not texts:
-        return ""
-    listed = texts[0] if len(texts) == 1 else ", ".join(texts[:-1]) + " or " + texts[-1]
-    return f"{prefix} {listed}".strip()
-
-
 def merge(first: Failure, second: Failure) -> Failure:
     """The error that says more: one with messages, then the further one; both at the same place."""
     if not second[1]:
@@ -140,8 +86,18 @@ def merge(first: Failure, second: Failure) -> Failure:
     return first if first[0] > second[0] else second
 
 
-def _expect(error: Failure, text: str) -> Failure:
-    return error[0], ((EXPECTED, text), *(message for message in error[1] if message[0] != EXPECTED))
+def _expect(error: Failure, expected: Message) -> Failure:
+    return error[0], (expected, *[message for message in error[1] if message[0] != EXPECTED])
+
+
+@lru_cache(maxsize=256)
+def _unexpected(character: str) -> tuple[Message, ...]:
+    return ((SYSTEM_UNEXPECTED, show(character) if character else ""),)
+
+
+def _found(text: str, position: int) -> tuple[Message, ...]:
+    """That what stands there was not expected."""
+    return _unexpected(text[position] if position < len(text) else "")
 
 
 def pure(value: Any) -> Parser:
@@ -160,8 +116,7 @@ def satisfy(predicate: Callable[[str], bool]) -> Parser:
     def run(text: str, position: int) -> Reply:
         if position < len(text) and predicate(text[position]):
             return Reply(True, True, text[position], position + 1, (position + 1, ()))
-        found = show(text[position]) if position < len(text) else ""
-        return Reply(False, False, None, position, (position, ((SYSTEM_UNEXPECTED, found),)))
+        return Reply(False, False, None, position, (position, _found(text, position)))
 
     return run
 
@@ -169,11 +124,14 @@ def satisfy(predicate: Callable[[str], bool]) -> Parser:
 def label(parser: Parser, text: str) -> Parser:
     """``parser``, called ``text`` in errors where it fails without consuming (Parsec's ``<?>``)."""
 
+    expected = (EXPECTED, text)
+
     def run(source: str, position: int) -> Reply:
         reply = parser(source, position)
-        if reply.consumed or (reply.ok and not reply.error[1]):
+        consumed, ok, value, end, error = reply
+        if consumed or (ok and not error[1]):
             return reply
-        return reply._replace(error=_expect(reply.error, text))
+        return Reply(consumed, ok, value, end, _expect(error, expected))
 
     return run
 
@@ -194,8 +152,7 @@ def string(wanted: str) -> Parser:
         matched = 0
         while position + matched < len(text) and text[position + matched] == wanted[matched]:
             matched += 1
-        found = show(text[position + matched]) if position + matched < len(text) else ""
-        error = (position, ((EXPECTED, shown), (SYSTEM_UNEXPECTED, found)))
+        error = (position, ((EXPECTED, shown), *_found(text, position + matched)))
         return Reply(matched > 0, False, None, position, error)
 
     return run
@@ -238,13 +195,12 @@ def seq(*parsers: Parser) -> Parser:
         consumed, values = False, []
         error: Failure = (position, ())
         for parser in parsers:
-            reply = parser(text, position)
-            error = reply.error if reply.consumed else merge(error, reply.error)
-            consumed = consumed or reply.consumed
-            position = reply.position
-            if not reply.ok:
+            took, ok, value, position, said = parser(text, position)
+            error = said if took else merge(error, said)
+            consumed = consumed or took
+            if not ok:
                 return Reply(consumed, False, None, position, error)
-            values.append(reply.value)
+            values.append(value)
         return Reply(consumed, True, tuple(values), position, error)
 
     return run
@@ -255,7 +211,8 @@ def fmap(function: Callable[[Any], Any], parser: Parser) -> Parser:
 
     def run(text: str, position: int) -> Reply:
         reply = parser(text, position)
-        return reply._replace(value=function(reply.value)) if reply.ok else reply
+        consumed, ok, value, end, error = reply
+        return Reply(consumed, True, function(value), end, error) if ok else reply
 
     return run
 
@@ -281,7 +238,7 @@ def choice(*parsers: Parser) -> Parser:
                 return reply
             error = merge(error, reply.error)
             if reply.ok:
-                return reply._replace(error=error)
+                return Reply(False, True, reply.value, reply.position, error)
         return Reply(False, False, None, position, error)
 
     return run
@@ -309,6 +266,42 @@ def many(parser: Parser) -> Parser:
 def many1(parser: Parser) -> Parser:
     """One or more."""
     return fmap(lambda pair: [pair[0], *pair[1]], seq(parser, many(parser)))
+
+
+def run_of(holds: Callable[[str], bool], one: Parser) -> Parser:
+    """``many(one)`` as text, for a ``one`` that takes a single character just where ``holds`` is true.
+
+    Most of a text is runs of plain characters; going through ``one`` for each costs ten times as much.
+    """
+
+    def run(text: str, position: int) -> Reply:
+        end = position
+        while end < len(text) and holds(text[end]):
+            end += 1
+        return Reply(end > position, True, text[position:end], end, one(text, end).error)
+
+    return run
+
+
+def run_of1(holds: Callable[[str], bool], one: Parser) -> Parser:
+    """``many1(one)`` as :func:`run_of` does it."""
+    characters = run_of(holds, one)
+
+    def run(text: str, position: int) -> Reply:
+        reply = characters(text, position)
+        return reply if reply.consumed else one(text, position)
+
+    return run
+
+
+def text_without(characters: str) -> Parser:
+    """Any number of characters but these, as text."""
+    return run_of(lambda c: c not in characters, none_of(characters))
+
+
+def text1_without(characters: str) -> Parser:
+    """At least one character, and none of these, as text."""
+    return run_of1(lambda c: c not in characters, none_of(characters))
 
 
 def sep_by1(parser: Parser, separator: Parser) -> Parser:
@@ -351,7 +344,7 @@ def not_followed_by(parser: Parser) -> Parser:
             return Reply(False, True, None, position, (position, ()))
         # The error stands behind what was read: so it is further along than what else was expected here.
         return Reply(
-            False, False, None, position, (reply.position, ((UNEXPECTED, _show_character(reply.value)),))
+            False, False, None, position, (reply.position, ((UNEXPECTED, show_character(reply.value)),))
         )
 
     return run
@@ -360,7 +353,7 @@ def not_followed_by(parser: Parser) -> Parser:
 def _end(text: str, position: int) -> Reply:
     if position == len(text):
         return Reply(False, True, None, position, (position, ()))
-    shown = _show_character(text[position])
+    shown = show_character(text[position])
     return Reply(False, False, None, position, (position, ((UNEXPECTED, shown),)))
 
 

@@ -37,12 +37,18 @@ small rows, or 1 MiB of larger ones, are read within the 15 ms that a client sha
 most, and many readers can hold as much at a time.
 """
 
+REMEMBERED = 4 << 20
+"""Bytes of SQL whose plans are kept. A plan takes some twenty times what its SQL does."""
+
 _ISOLATION = "default_transaction_isolation"
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A plan with its statements. ``main`` is where the main statement stands in the batch."""
+    """A plan with its statements.
+
+    ``main`` is where the main statement stands in the batch; ``size`` is the length of all SQL, in bytes.
+    """
 
     plan: Plan
     settings: statements.Settings
@@ -54,11 +60,14 @@ class Prepared:
     rollback: bool = False
     inspects: bool = False
     writes: bool = False
+    tidies: bool = False
     main: int = field(init=False)
+    size: int = field(init=False)
     fixed: Fixed = field(init=False)
 
     def __post_init__(self) -> None:
         self.main = 1 + len(self.before)
+        self.size = sum(len(one.sql) for one in (self.statement, self.rows, self.count) if one is not None)
         self.fixed = fixed_headers(self.plan)
 
     def streams(self, outline: Outline) -> bool:
@@ -79,6 +88,7 @@ class Prepared:
             rollback=self.rollback,
             chunk=CHUNK,
             gather=GATHERED,
+            tidy=self.tidies,
         )
 
     def batch(self, outline: Outline, request: HttpRequest, identity: Identity) -> Batch:
@@ -94,6 +104,7 @@ class Prepared:
             begin=self.begin,
             rollback=self.rollback,
             report_lsn=self.writes and not self.rollback,
+            tidy=self.tidies,
         )
 
 
@@ -120,7 +131,18 @@ def prepare(outline: Outline, schema: Schema, config: QueryConfig, role: str) ->
         rollback=_rolls_back(planned, config),
         inspects=inspects_results(planned),
         writes=not planned.read_only and planned.media.plan is None,
+        tidies=_runs_functions(planned, config),
     )
+
+
+def _runs_functions(planned: Plan, config: QueryConfig) -> bool:
+    """Whether functions are run for their effects: called, by triggers, before the request, for its answer.
+
+    Those in views, policies and computed columns are for their values, and cost nobody anything here.
+    """
+    action = planned.action
+    handled = planned.aggregation.kind == "custom"
+    return action.calls or action.mutates or handled or config.pre_request is not None
 
 
 def _may_stream(planned: Plan) -> bool:
@@ -161,10 +183,15 @@ def _rolls_back(planned: Plan, config: QueryConfig) -> bool:
 
 
 class PlanCache:
-    """Plans by shape and role, the least recently used given up first; empty again for another schema."""
+    """Plans by shape and role, the least recently used given up first; empty again for another schema.
 
-    def __init__(self, size: int = 1000) -> None:
+    Bounded in number and in ``size``, the bytes of their SQL: shapes are whatever anybody asks for.
+    """
+
+    def __init__(self, size: int = 1000, remembered: int = REMEMBERED) -> None:
         self._size = size
+        self._remembered = remembered
+        self._held = 0
         self._schema: Schema | None = None
         self._plans: OrderedDict[object, Prepared] = OrderedDict()
 
@@ -175,6 +202,7 @@ class PlanCache:
         """The plan for a request of this shape under this role, made if need be. Raises ApiError."""
         if schema is not self._schema:
             self._plans.clear()
+            self._held = 0
             self._schema = schema
         if outline.key is None:
             return prepare(outline, schema, config, role)
@@ -184,6 +212,7 @@ class PlanCache:
             self._plans.move_to_end(key)
             return known
         made = self._plans[key] = prepare(outline, schema, config, role)
-        if len(self._plans) > self._size:
-            self._plans.popitem(last=False)
+        self._held += made.size
+        while len(self._plans) > self._size or self._held > self._remembered:
+            self._held -= self._plans.popitem(last=False)[1].size
         return made

@@ -36,6 +36,10 @@ class Slots:
 Param = str | bytes | Slot | Slots | None
 
 
+LONGEST_PREPARED = 1 << 14
+"""Bytes of SQL that connections keep prepared: PostgreSQL's plans take far more than their text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A rendered statement that serves every request of its shape: bind the values and it can run."""
@@ -45,7 +49,8 @@ class Statement:
 
     def bind(self, values: Sequence[Value]) -> Query:
         """The statement with the values of one request in place."""
-        return Query(self.sql, [_bound(param, values) for param in self.params])
+        bound = [_bound(param, values) for param in self.params]
+        return Query(self.sql, bound, prepare=len(self.sql) <= LONGEST_PREPARED)
 
 
 def _bound(param: Param, values: Sequence[Value]) -> bytes | None:
@@ -95,6 +100,8 @@ class Batch:
     ``report_lsn`` asks for ``pg_current_wal_insert_lsn()`` after the commit, in the same round trip.
     ``chunk`` > 0 lets the rows of the last statement arrive in chunks of that many rows; ``gather`` > 0 lets
     the first of these be larger, until its rows take that many bytes of memory.
+    ``tidy`` says that functions of the database's owner may have run, who may have left something behind in
+    the session: settings that were not local, locks, cursors, temporary tables.
     """
 
     queries: Sequence[Query]
@@ -105,6 +112,7 @@ class Batch:
     report_lsn: bool = False
     chunk: int = 0
     gather: int = 0
+    tidy: bool = False
 
 
 @dataclass(slots=True)
