@@ -129,9 +129,12 @@ _LITERAL = re.compile(
 
 
 def literal_default(column: Column) -> str | bool | None:
-    """A default that is a plain literal, to show in the form of a new row; None for anything computed."""
+    """A default that is a plain literal, to show in the form of a new row; None for anything computed.
+
+    And for arrays, whose literals forms do not read: they have JSON.
+    """
     found = _LITERAL.fullmatch(column.default or "")
-    if found is None:
+    if found is None or (column.base_type or column.type).endswith("[]"):
         return None
     quoted, number, negative, flag = found.groups()
     if flag is not None:

@@ -17,7 +17,7 @@ from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
-from django.core.exceptions import MultipleObjectsReturned, PermissionDenied
+from django.core.exceptions import MultipleObjectsReturned, PermissionDenied, ValidationError
 from django.db import DatabaseError, models, router, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -246,10 +246,13 @@ class TableAdminMixin(_Base):
         if field is None or column is None or column.default is None:
             return field
         literal = columns.literal_default(column)
-        if literal is None:
-            field.widget.attrs.setdefault("placeholder", column.default)
-        else:
-            field.initial = db_field.to_python(literal)
+        try:
+            if literal is not None:
+                field.initial = db_field.to_python(literal)
+                return field
+        except ValidationError:
+            pass  # PostgreSQL reads it as something that the form does not
+        field.widget.attrs.setdefault("placeholder", column.default)
         return field
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

@@ -46,7 +46,8 @@ def problem_of(error: Exception, role: str, slot: str) -> str:
         return f'The replication slot "{slot}" is gone: run "manage.py aiodata_feed create".'
     if isinstance(error, psycopg.OperationalError):
         return f"No change events: PostgreSQL cannot be reached ({_first_line(text)}); trying again."
-    return f"No change events: {_first_line(text)}"
+    line = _first_line(text)
+    return line if line.startswith("No change events") else f"No change events: {line}"
 
 
 def _first_line(text: str) -> str:

@@ -29,8 +29,9 @@ from .table import APP_LABEL, HOME, TableModel
 
 ROW_ADDRESS = "ctid"
 
-# Names a field cannot have: a model's own attributes, what its metaclass adds, and ours.
-RESERVED = frozenset(dir(TableModel)) | {"objects", "pk", ROW_ADDRESS, "Meta", "_meta"}
+# Names a field cannot have: a model's own attributes, what its metaclass adds, ours, and what methods call
+# their first argument: nobody could say filter(self=…).
+RESERVED = frozenset(dir(TableModel)) | {"objects", "pk", ROW_ADDRESS, "Meta", "_meta", "self"}
 
 ON_DELETE = {"a": models.PROTECT, "r": models.PROTECT, "c": models.CASCADE, "n": models.SET_NULL}
 

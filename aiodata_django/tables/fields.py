@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models.expressions import RawSQL, Value
+from django.utils.html import escape
 
 from ..core.names import quote_ident
 from ..core.schema import Column
@@ -151,7 +152,7 @@ def _column_options(column: Column) -> dict[str, Any]:
         "null": column.nullable,
     }
     if column.description:
-        options["help_text"] = column.description
+        options["help_text"] = escape(column.description)  # which forms show as it is, markup and all
     if column.default is not None and not column.generated:
         options["db_default"] = RawSQL(column.default, ())  # noqa: S611  the catalogue's own text
     return options
