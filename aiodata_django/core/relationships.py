@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations, product
 
 from .names import QualifiedName
 from .schema import AnyRelationship, Cardinality, ComputedRelationship, Junction, Relationship
@@ -85,7 +85,30 @@ def derive_relationships(
     found = [
         relationship for relationship in found if (relationship.table, relationship.foreign) not in hidden
     ]
-    return _by_table([*found, *computed])
+    by_table = _by_table([*found, *computed])
+    for name in _joined_out_of_sight(constraints, served, dependencies):
+        by_table.setdefault(name, ())
+    return by_table
+
+
+def _joined_out_of_sight(
+    constraints: Sequence[Constraint], served: Mapping[int, Served], dependencies: Dependencies
+) -> Iterator[QualifiedName]:
+    """Relations that a junction which is not served relates to one of their schema.
+
+    They stay known as related, if to nothing that can be named: the hint of an error is not about them.
+    """
+    keys = {key.relation: frozenset(key.columns) for key in constraints if key.kind == "p"}
+    ways = defaultdict[int, list[Constraint]](list)
+    for key in constraints:
+        if key.kind == "f" and key.relation not in served and keys.get(key.relation, set()) >= {*key.columns}:
+            ways[key.relation].append(key)
+    views = _views_of(served, dependencies)
+    for near, far in (pair for them in ways.values() for pair in permutations(them, 2)):
+        here = _ends(near.foreign, near.foreign_columns, served, views, dependencies)
+        there = _ends(far.foreign, far.foreign_columns, served, views, dependencies)
+        schemas = {end.relation.name.schema for end in there}
+        yield from (end.relation.name for end in here if end.relation.name.schema in schemas)
 
 
 def _forward(

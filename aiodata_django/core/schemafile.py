@@ -66,6 +66,7 @@ def _document(schema: Schema) -> dict[str, Any]:
         "descriptions": dict(schema.descriptions),
         "relations": [_encode(relation) for relation in schema.relations.values()],
         "relationships": [_encode(each) for them in schema.relationships.values() for each in them],
+        "joined_out_of_sight": [list(name) for name, them in schema.relationships.items() if not them],
         "routines": [_encode(each) for them in schema.routines.values() for each in them],
         "representations": [[*types, *function] for types, function in schema.representations.items()],
         "media_handlers": [_encode(handler) for handler in schema.media_handlers],
@@ -77,7 +78,8 @@ def _schema(document: Mapping[str, Any]) -> Schema:
     return Schema(
         exposed=tuple(document["exposed"]),
         relations={relation.qualified: relation for relation in relations},
-        relationships=_group(map(_relationship, document["relationships"]), lambda each: each.table),
+        relationships=_group(map(_relationship, document["relationships"]), lambda each: each.table)
+        | {QualifiedName(*name): () for name in document.get("joined_out_of_sight", ())},
         routines=_group(_decode(tuple[Routine, ...], document["routines"]), lambda each: each.qualified),
         representations={
             (source, target): QualifiedName(schema, name)

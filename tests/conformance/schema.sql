@@ -169,6 +169,13 @@ create function library.titles() returns setof text language sql stable as
     $$ select title from library.books order by id $$;
 create table "Odd ""name"" \@/".things (id int primary key, name text);
 create table hidden.films (id int primary key);
+create table actors_met (id int primary key);
+create table actors_missed (id int primary key);
+create table hidden.meetings (
+    met int references actors_met,
+    missed int references actors_missed,
+    primary key (met, missed)
+);
 create function hidden.outside(films) returns boolean language sql immutable as $$ select true $$;
 
 -- ------------------------------------------------------------------ rows

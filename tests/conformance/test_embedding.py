@@ -228,6 +228,14 @@ REFUSED = [
         " schema 'api', but no matches were found.",
         None,
     ),
+    (  # what only a junction that nobody sees relates is related, so its name is not what is wrong
+        "/actors_met?select=id,actors_missed(id)",
+        "PGRST200",
+        "Could not find a relationship between 'actors_met' and 'actors_missed' in the schema cache",
+        "Searched for a foreign key relationship between 'actors_met' and 'actors_missed' in the schema 'api',"
+        " but no matches were found.",
+        None,
+    ),
     (
         "/films?select=id&awards.name=eq.x",
         "PGRST108",

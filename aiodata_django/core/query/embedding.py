@@ -109,14 +109,19 @@ def _missing(schema: Schema, exposed: str, origin: str, target: str, hint: str |
 
 
 def _near_names(schema: Schema, exposed: str, origin: str, target: str) -> str | None:
-    known = _candidates(schema, exposed, origin)
-    if known:
-        children = [relationship.foreign.name for relationship in known]
+    if _is_related(schema, exposed, origin):
+        children = [relationship.foreign.name for relationship in _candidates(schema, exposed, origin)]
         near = [name for score, name in ranked(target, children, MINIMUM_FOR_PARAMETERS) if score < 1]
         return f"Perhaps you meant '{near[0]}' instead of '{target}'." if near else None
-    parents = {name.name for name in schema.relationships if _candidates(schema, exposed, name.name)}
+    parents = {name.name for name in schema.relationships if _is_related(schema, exposed, name.name)}
     parent = nearest(origin, parents, MINIMUM_FOR_PARAMETERS)
     return f"Perhaps you meant '{parent}' instead of '{origin}'." if parent else None
+
+
+def _is_related(schema: Schema, exposed: str, name: str) -> bool:
+    """Whether it relates to anything of the schema, be it through a junction nobody sees."""
+    related = schema.relationships.get(QualifiedName(exposed, name)) == ()
+    return related or bool(_candidates(schema, exposed, name))
 
 
 def _ambiguous(origin: str, target: str, found: Sequence[AnyRelationship]) -> SchemaError:
