@@ -232,8 +232,8 @@ REFUSED = [
         "/actors_met?select=id,actors_missed(id)",
         "PGRST200",
         "Could not find a relationship between 'actors_met' and 'actors_missed' in the schema cache",
-        "Searched for a foreign key relationship between 'actors_met' and 'actors_missed' in the schema 'api',"
-        " but no matches were found.",
+        "Searched for a foreign key relationship between 'actors_met' and 'actors_missed' in the schema"
+        " 'api', but no matches were found.",
         None,
     ),
     (
