@@ -68,7 +68,7 @@ def _produce(
             return None
         of = MediaType(accepted.name, accepted.is_other, accepted.nulls_stripped)
         choice = _produce(of, schema, config, target, whole_row)
-        return None if choice is None else (choice[0], accepted)
+        return None if choice is None else (choice[0]._replace(explained=True), accepted)
     if accepted.is_object:
         return Aggregation("object", accepted.nulls_stripped), accepted
     if accepted == media.ARRAY_STRIPPED:

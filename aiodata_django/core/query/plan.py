@@ -235,11 +235,13 @@ class Aggregation(NamedTuple):
     """How rows become a body.
 
     ``kind`` is ``json``, ``object``, ``array`` (nulls stripped), ``csv``, ``geojson``, ``custom``, ``none``.
+    ``explained``: only the plan is wanted, so the body need not be fit to be read.
     """
 
     kind: str
     nulls_stripped: bool = False
     handler: MediaHandler | None = None
+    explained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,8 @@ def _custom(aggregation: Aggregation, routine: Routine | None) -> Sql:
     handler = aggregation.handler
     assert handler is not None
     made = _handled(handler, routine)
+    if aggregation.explained:
+        return made
     if handler.is_jsonb:
         # PostgREST reads values in binary, and a binary jsonb begins with the version of its format, 1.
         return concat("chr(1) || (", made, ")::text")

@@ -214,6 +214,7 @@ create function root() returns json language sql stable as $$ select '{"swagger"
 
 create domain "text/plain" as text;
 create domain "image/x-dot" as bytea;
+create domain "image/x-dots" as bytea;
 create domain "text/x-list" as text;
 create domain "application/vnd.parts+json" as json;
 create domain "application/vnd.binary+json" as jsonb;
@@ -238,6 +239,10 @@ create function parts_step(state "application/vnd.parts+json", item parts) retur
     language sql immutable
     as $$ select json_build_object('last', item.sku)::"application/vnd.parts+json" $$;
 create aggregate parts_all(parts) (sfunc = parts_step, stype = "application/vnd.parts+json", initcond = '{}');
+
+create function dots_step(state "image/x-dots", item entries) returns "image/x-dots" language sql immutable
+    as $$ select (state || item.line::bytea)::"image/x-dots" $$;
+create aggregate dots_all(entries) (sfunc = dots_step, stype = "image/x-dots", initcond = '');
 
 -- ------------------------------------------------------------------ privileges
 

@@ -171,6 +171,23 @@ def test_plans_for_a_media_type(api, of):
     assert ("list_all" in json.dumps(answer.json)) == (of == "text/x-list")
 
 
+@pytest.mark.parametrize(
+    ("of", "made"),
+    [
+        ("image/x-dots", "dots_all(ROW(entries.line, entries.level)::entries)"),
+        ("text/x-list", "list_all(ROW(entries.line, entries.level))"),
+    ],
+)
+def test_a_plan_shows_the_handler_as_it_is_called(api, of, made):
+    plan = api("GET /entries", accept=f'{PLAN}+json; for="{of}"; options=verbose').json[0]["Plan"]
+    assert made in plan["Output"]
+
+
+def test_an_aggregate_of_bytes_makes_the_body(api):
+    answer = api("GET /entries?order=line", accept="image/x-dots")
+    assert (answer.headers["content-type"], answer.body) == ("image/x-dots", b"abc")
+
+
 def test_a_plan_that_is_run_changes_nothing_that_is_not_committed(api):
     answer = api("DELETE /entries", accept=PLAN + "+json; options=analyze")
     assert answer.status == 200
