@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from .observe import LEVELS, logger
 from .servers import Application
@@ -108,9 +109,19 @@ def _uvicorn(application: Application, bound: socket.socket, ping: float, ready:
         proxy_headers=False,
         ws_ping_interval=ping,
         ws_max_size=_MESSAGE_BYTES,
+        http=_protocol(),
     )
     ready()
     uvicorn.Server(config).run(sockets=[bound])
+
+
+def _protocol() -> Any:
+    """uvicorn's name for its own choice, where that would not be httptools."""
+    try:
+        from .methods import AnyMethodProtocol
+    except ImportError:
+        return "auto"
+    return AnyMethodProtocol
 
 
 _SERVERS: dict[str, Callable[[Application, socket.socket, float, Callable[[], None]], None]] = {

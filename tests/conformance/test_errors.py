@@ -137,6 +137,8 @@ NOT_THERE = [
     ("PATCH", "/rpc/add", 405, "PGRST101", "Cannot use the PATCH method on RPC", None),
     ("DELETE", "/rpc/add", 405, "PGRST101", "Cannot use the DELETE method on RPC", None),
     ("LOCK", "/films", 405, "PGRST117", "Unsupported HTTP method: LOCK", None),
+    ("FETCH", "/films", 405, "PGRST117", "Unsupported HTTP method: FETCH", None),  # registered nowhere
+    ("get", "/films", 405, "PGRST117", "Unsupported HTTP method: get", None),
     ("POST", "/", 405, "PGRST117", "Unsupported HTTP method: POST", None),
 ]
 
