@@ -228,7 +228,7 @@ async def _send(scope: Scope, receive: Receive, send: Send, response: Response) 
     bodiless = head or response.status in (204, 304)
     if not bodiless and not any(name == b"content-length" for name, _ in headers):
         headers.append((b"content-length", b"%d" % len(body)))
-    await send_whole(send, response.status, headers, b"" if head else body)
+    await send_whole(send, response.status, headers, b"" if head else body, response.reason)
 
 
 async def _stream(stream: Stream, status: int, headers: RawHeaders, pieces: Any) -> None:

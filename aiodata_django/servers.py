@@ -1,8 +1,8 @@
 """What ASGI servers let us do beyond ASGI, found by looking; the plain protocol where nothing is found.
 
-What lives here: one write for a small answer (uvicorn), back-pressure and aborting (Daphne), a stop before
-the process ends where there is no lifespan (Daphne). What does not: what is sent (``asgi``), and websocket
-frames (``sockets``).
+What lives here: one write for a small answer (uvicorn), a reason of its own, back-pressure and aborting
+(Daphne), a stop before the process ends where there is no lifespan (Daphne). What does not: what is sent
+(``asgi``), and websocket frames (``sockets``).
 
 ASGI sends headers and body as two messages, which uvicorn turns into two system calls; Daphne's ``send``
 never waits for a slow client, so that a long answer would pile up in memory.
@@ -24,15 +24,20 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
-    """Send a whole answer, in one write where the server allows."""
+async def send_whole(
+    send: Send, status: int, headers: RawHeaders, body: bytes, reason: str | None = None
+) -> None:
+    """Send a whole answer, in one write where the server allows, with a reason behind its status there."""
     cycle: Any = getattr(send, "__self__", None)
     transport = getattr(cycle, "transport", None)
     if transport is None or not cycle.__class__.__module__.startswith("uvicorn."):
         await send({"type": "http.response.start", "status": status, "headers": headers})
+        request = daphne_protocol(send)
+        if reason and request is not None and reason.isprintable():
+            request.code_message = reason.encode()
         await send({"type": "http.response.body", "body": body})
         return
-    joined = _JoinedWrites(transport)
+    joined = _JoinedWrites(transport, reason)
     cycle.transport = joined
     try:
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -45,10 +50,12 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) 
 class _JoinedWrites:
     """A transport that keeps what is written until it is flushed or closed."""
 
-    __slots__ = ("_parts", "_transport")
+    __slots__ = ("_parts", "_reason", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, reason: str | None) -> None:
         self._transport = transport
+        # Nothing that could end the line and begin a header.
+        self._reason = reason if reason and reason.isprintable() else None
         self._parts: list[bytes] = []
 
     def write(self, part: bytes) -> None:
@@ -60,8 +67,15 @@ class _JoinedWrites:
 
     def flush(self) -> None:
         if self._parts:
-            self._transport.write(b"".join(self._parts))
+            answer = b"".join(self._parts)
+            self._transport.write(answer if self._reason is None else self._reasoned(answer))
             self._parts.clear()
+            self._reason = None
+
+    def _reasoned(self, answer: bytes) -> bytes:
+        line, end, rest = answer.partition(b"\r\n")
+        version, status, *_ = line.split(b" ")
+        return b" ".join((version, status, str(self._reason).encode())) + end + rest
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,20 @@ def test_an_aborted_stream_does_not_look_whole(port):
         connection.getresponse().read()
     connection.close()
     assert get(port, "/told")
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("All%20is%20well", "All is well"), ("%C3%A9t%C3%A9", "été"), ("a%0D%0AX-Own:%201", None), ("", None)],
+)
+def test_an_answer_has_a_reason_of_its_own_that_ends_no_line(port, reason, told):
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        for target, status, wanted in [(f"/reason?{reason}", 299, told), ("/told", 200, "OK")]:
+            connection.request("GET", target)
+            answer = connection.getresponse()
+            answer.read()
+            assert (answer.status, answer.getheader("x-own")) == (status, None)
+            if wanted is None:
+                assert answer.reason in ("", "Unknown Status")
+            else:
+                assert answer.reason.encode("latin-1").decode() == wanted

@@ -1,11 +1,13 @@
 """An application that streams without end, and writes down how far it came and how it ended.
 
-Served by ``python -m tests.apps.streaming daphne|uvicorn``; says its address on stdout.
+Another path answers with a reason. Served by ``python -m tests.apps.streaming daphne|uvicorn``; says its
+address on stdout.
 """
 
 import sys
+from urllib.parse import unquote
 
-from aiodata_django.servers import Stream
+from aiodata_django.servers import Stream, send_whole
 from aiodata_django.serving import listen, serve
 
 PIECE = b"x" * 65536
@@ -31,6 +33,10 @@ async def application(scope, receive, send):
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await send({"type": "lifespan.shutdown.complete"})
+        return
+    if scope["path"] == "/reason":
+        reason = unquote(scope["query_string"].decode())
+        await send_whole(send, 299, [(b"content-length", b"2")], b"ok", reason)
         return
     stream = Stream(receive, send)
     if scope["path"] == "/told":

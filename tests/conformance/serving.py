@@ -25,6 +25,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+    reason: str = ""
 
     @property
     def json(self) -> Any:
@@ -66,7 +67,7 @@ class Api:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, found, answer.read())
+            return Answer(answer.status, found, answer.read(), answer.reason)
 
     def query(self, request: str, body: Any = None, **options: Any) -> Answer:
         """The same in aiodata's dialect."""

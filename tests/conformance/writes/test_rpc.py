@@ -473,7 +473,7 @@ def test_statuses_that_cannot_be_sent(api, status):
 
 def test_errors_that_are_statuses(api):
     answer = api("POST /rpc/payment", {})
-    assert answer.status == 402
+    assert (answer.status, answer.reason) == (402, "Payment required")
     assert answer.json == error("PT402", "Payment required", details="Quota used up", hint="Upgrade")
     assert answer.headers["proxy-status"] == "PostgREST; error=PT402"
     answer = api("POST /rpc/payment_bad", {})
@@ -482,11 +482,17 @@ def test_errors_that_are_statuses(api):
 
 def test_errors_that_say_everything(api):
     message = json.dumps({"code": "own", "message": "m", "details": "d", "hint": "h"})
-    detail = json.dumps({"status": 429, "headers": {"Retry-After": "7", "X-Ä".encode().hex(): "é"}})
-    answer = api("POST /rpc/full_control", {"message": message, "detail": detail})
+    detail = {"status": 429, "headers": {"Retry-After": "7", "X-Ä".encode().hex(): "é"}}
+    answer = api("POST /rpc/full_control", {"message": message, "detail": json.dumps(detail)})
     assert (answer.status, answer.json) == (429, error("own", "m", details="d", hint="h"))
+    assert answer.reason == "Too Many Requests"
     assert answer.headers["retry-after"] == "7"
     assert answer.headers["proxy-status"] == "PostgREST; error=own"
+    for text, told in [("Slow down", "Slow down"), ("Slow\r\nX-Own: 1", "Too Many Requests")]:
+        detail["status_text"] = text
+        answer = api("POST /rpc/full_control", {"message": message, "detail": json.dumps(detail)})
+        assert (answer.status, answer.reason) == (429, told)
+        assert "x-own" not in answer.headers
 
 
 MESSAGE_SHAPE = (
