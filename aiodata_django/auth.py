@@ -182,7 +182,8 @@ def read_keys(jwks: Sequence[Mapping[str, Any]]) -> tuple[Key, ...]:
 
 
 def _read_key(jwk: dict[str, Any]) -> Key | None:
-    if jwk.get("use", "sig") != "sig" or "verify" not in jwk.get("key_ops", ("verify",)):
+    # "key_ops" is not asked: a private key given for verifying says "sign", and its public half verifies.
+    if jwk.get("use", "sig") != "sig":
         return None
     try:
         read = jwt.PyJWK(jwk)
@@ -238,6 +239,8 @@ def _refuse(constant: str) -> Any:
 def _validity(claims: Mapping[str, Any], now: float) -> tuple[float, float]:
     """From when to when a token holds, clock differences included; refuses one that does not hold now."""
     until = _time(claims, "exp", _FAR)
+    if not _whole(claims.get("exp")):
+        until = 0.0  # PostgREST's reading of what is no count of seconds: over long ago
     if now - SKEW > until:
         raise claims_error("JWT expired")
     since = -_FAR
@@ -247,6 +250,13 @@ def _validity(claims: Mapping[str, Any], now: float) -> tuple[float, float]:
             raise claims_error(message)
         since = max(since, begin - SKEW)
     return since, min(until + SKEW, _FAR)
+
+
+def _whole(value: Any) -> bool:
+    """Whether this is a count of seconds that fits 64 bits, or none at all; 1.5e9 is one."""
+    if value is None or (isinstance(value, float) and value.is_integer()):
+        return True
+    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 def _time(claims: Mapping[str, Any], name: str, default: float) -> float:
