@@ -224,6 +224,8 @@ class Runtime:
             observe(Trouble(f"the settings stay as they were: {error}"))
             return self._schema is not None
         observe(SchemaLoaded(len(schema.relations), len(schema.routines), time.monotonic() - started))
+        if self._schema is not None:
+            self.pool.renew()
         self._schema = schema
         self._build()
         await self._update_models(schema)

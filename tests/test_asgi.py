@@ -159,14 +159,14 @@ async def test_a_websocket_to_nowhere_is_closed_and_not_an_error(live):
     assert "Traceback" not in live.output()
 
 
-def served_columns(live: LiveServer) -> list[str]:
-    answer = requests.get(f"{live.url}/query/additions", timeout=10)
+def served_columns(live: LiveServer, table: str) -> list[str]:
+    answer = requests.get(f"{live.url}/query/{table}", timeout=10)
     return [] if answer.status_code == 404 else list(answer.json()[0])
 
 
-def wait_for_columns(live: LiveServer, columns: list[str]) -> None:
+def wait_for_columns(live: LiveServer, columns: list[str], table: str = "additions") -> None:
     deadline = time.monotonic() + 10
-    while served_columns(live) != columns:
+    while served_columns(live, table) != columns:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -182,6 +182,24 @@ def test_a_new_table_is_served_after_a_signal_or_a_notification(live, database):
             wait_for_columns(live, ["a", "b"])
         finally:
             admin.execute("drop table api.additions")
+
+
+def test_a_column_of_another_type_is_filtered_as_such_after_a_notification(live, database):
+    with psycopg.connect(database, autocommit=True) as admin:
+        try:
+            admin.execute("create table api.tags as select gen_random_uuid() as id")
+            admin.execute("notify pgrst, 'reload schema'")
+            wait_for_columns(live, ["id"], "tags")
+            question = f"{live.url}/query/tags?id=eq.7"
+            assert requests.get(question, timeout=10).json()["code"] == "22P02"
+            admin.execute("drop table api.tags; create table api.tags as select 7 as id")
+            admin.execute("notify pgrst, 'reload schema'")
+            deadline = time.monotonic() + 10
+            while requests.get(question, timeout=10).json() != [{"id": 7}]:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        finally:
+            admin.execute("drop table api.tags")
 
 
 def test_settings_in_the_database_are_taken_up_by_a_notification(live, database):

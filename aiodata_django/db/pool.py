@@ -89,6 +89,7 @@ class Pool:
         self._streams = 0
         self._stream_waiters: deque[asyncio.Future[None]] = deque()
         self._delay = 0.0
+        self._renewed_at = 0.0
         self._closed = False
         self.server_version: int | None = None
         """As ``server_version_num`` says, of the connection opened last; None before the first."""
@@ -127,6 +128,15 @@ class Pool:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    def renew(self) -> None:
+        """Have batches from now on run on new connections; those that run end on the connection they have.
+
+        A prepared statement keeps the types its parameters had, and a session the settings of its role.
+        """
+        self._renewed_at = self._running_loop().time()
+        for connection in list(self._idle):
+            connection.close()
 
     @property
     def connections(self) -> int:
@@ -281,7 +291,7 @@ class Pool:
             connection.promoted = False
             self._ordinary += 1
             self._free_stream_slot()
-        if self._closed or self._ordinary > self.size:
+        if self._closed or self._ordinary > self.size or connection.opened_at < self._renewed_at:
             connection.close()
             return
         waiting = self._waiting

@@ -321,6 +321,30 @@ async def test_statements_deallocated_behind_our_back_are_prepared_anew(uri: str
 # Waiting and leaving -------------------------------------------------------------------------------------
 
 
+async def test_a_renewed_pool_knows_nothing_of_types_that_were(make_database, make_pool) -> None:
+    uri = make_database("create table pets (id uuid)")
+    pool = await make_pool(uri, size=1)
+    ask = Batch([Query(b"select id from pets where id = $1", [b"7"])], scope="")
+    assert (await refused(pool, ask)).code == "22P02"
+    with psycopg.connect(uri, autocommit=True) as admin:
+        admin.execute("drop table pets; create table pets as select 7 as id")
+    pool.renew()
+    assert rows(await pool.run(ask)) == [(b"7",)]
+
+
+async def test_a_renewed_pool_lets_what_runs_end_and_then_has_new_connections(uri: str, make_pool) -> None:
+    pool = await make_pool(uri, size=2)
+    slow = asyncio.ensure_future(pool.run(plain("select pg_backend_pid(), pg_sleep(0.5)")))
+    await asyncio.sleep(0)  # it is sent
+    other = await backend(pool)
+    pool.renew()
+    new = await backend(pool)
+    (old, _), *_ = rows(await slow)
+    assert len({old, other, new}) == 3
+    assert [await backend(pool), await backend(pool)] == [new, new]
+    assert pool.connections == 1
+
+
 async def test_more_batches_than_connections_take_turns(pool: Pool) -> None:
     results = await asyncio.gather(*[pool.run(batch("select $1::int", str(n))) for n in range(100)])
     assert [rows(result) for result in results] == [[(b"%d" % n,)] for n in range(100)]
