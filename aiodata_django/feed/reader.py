@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 
 from ..core.changes.position import Snapshot
@@ -101,14 +102,43 @@ class HubReader:
         return self._snapshot.sees(transaction.xid)
 
 
-class V1Reader(HubReader):
+class SocketReader(HubReader, ABC):
+    """Reads for a socket, and closes it with what ends the reading."""
+
+    def __init__(self, hub: Hub, outlet: Outlet) -> None:
+        super().__init__(hub)
+        self._outlet = outlet
+
+    async def run(self) -> None:
+        """Send until the socket is to be closed, then close it."""
+        try:
+            await self._read()
+        except Closed as closed:
+            await self._outlet.close(closed.code, closed.reason)
+        except ApiError as error:
+            await self._outlet.close(CLOSE_RESTART if error.passing else CLOSE_FORBIDDEN, str(error))
+        except Exception:
+            # A fault of ours: the client is told to come again rather than left with silence.
+            logger.exception("a socket's reader failed")
+            await self._outlet.close(CLOSE_FAULT, "internal error: connect again")
+        finally:
+            self._leave()
+
+    @abstractmethod
+    async def _read(self) -> None:
+        """Send what there is, without end. Raises Closed, ApiError."""
+
+    def _leave(self) -> None:
+        self.hub.unsubscribe(self)
+
+
+class V1Reader(SocketReader):
     """A version 1 socket: every change of every table of the first exposed schema its role may see."""
 
     def __init__(self, hub: Hub, identity: Identity, outlet: Outlet, schema: str) -> None:
-        super().__init__(hub)
+        super().__init__(hub, outlet)
         self.identity = identity
         self.viewer = Viewer.of(identity)
-        self._outlet = outlet
         self._schema = schema
         self._audiences: dict[int, Audience] = {}
         self._tables: dict[int, PublishedTable] = {}
@@ -139,32 +169,21 @@ class V1Reader(HubReader):
                 self._audiences[oid] = audience
         self.hub.subscribe(self, self._audiences)
 
-    async def run(self) -> None:
-        """Send changes until the socket is to be closed, then close it."""
-        try:
-            while True:
-                if self.epoch != self.hub.epoch:
-                    raise Closed(CLOSE_RESTART, "the change feed started anew: connect and read again")
-                while self.version != self.hub.catalogue.version:
-                    await self._look()
+    async def _read(self) -> None:
+        while True:
+            if self.epoch != self.hub.epoch:
+                raise Closed(CLOSE_RESTART, "the change feed started anew: connect and read again")
+            while self.version != self.hub.catalogue.version:
+                await self._look()
+            try:
                 transaction = self.next()
-                if transaction is None:
-                    await self.sleep(self._patience())
-                else:
-                    await self._send(self.hub.digest(transaction))
-                    self.position = transaction.lsn
-        except LogTrimmed:
-            await self._outlet.close(CLOSE_SLOW, "too slow: connect and read again")
-        except Closed as closed:
-            await self._outlet.close(closed.code, closed.reason)
-        except ApiError as error:
-            await self._outlet.close(CLOSE_RESTART if error.passing else CLOSE_FORBIDDEN, str(error))
-        except Exception:
-            # A fault of ours: the client is told to come again rather than left with silence.
-            logger.exception("a socket's reader failed")
-            await self._outlet.close(CLOSE_FAULT, "internal error: connect again")
-        finally:
-            self.hub.unsubscribe(self)
+            except LogTrimmed:
+                raise Closed(CLOSE_SLOW, "too slow: connect and read again") from None
+            if transaction is None:
+                await self.sleep(self._patience())
+            else:
+                await self._send(self.hub.digest(transaction))
+                self.position = transaction.lsn
 
     def _patience(self) -> float | None:
         """Seconds until the token expires. Raises Closed when it has."""

@@ -11,7 +11,6 @@ position stands still; afterwards it goes on from there, leaving out what the sn
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +33,7 @@ from .line import Line
 from .log import LogTrimmed
 from .need import Needs
 from .outlet import Outlet
-from .reader import CLOSE_FAULT, CLOSE_FORBIDDEN, CLOSE_RESTART, CLOSE_TOO_MANY, Closed
+from .reader import CLOSE_TOO_MANY, Closed
 from .resting import Resting
 from .standing import (
     ADDED,
@@ -49,8 +48,6 @@ from .standing import (
     TRIMMED,
 )
 from .subscriptions import Subscriptions
-
-logger = logging.getLogger("aiodata.feed")
 
 HELLO_SECONDS = 10.0
 CATCH_UP_SECONDS = 10.0
@@ -88,24 +85,15 @@ class V2Reader(Resting):
             return "waiting"
         return "live" if self._caught_up else "syncing"
 
-    async def run(self) -> None:
-        """Send until the socket is to be closed, then close it."""
-        try:
-            await self._open()
-            while True:
-                await self._step()
-        except Closed as closed:
-            await self._outlet.close(closed.code, closed.reason)
-        except ApiError as error:
-            await self._outlet.close(CLOSE_RESTART if error.passing else CLOSE_FORBIDDEN, str(error))
-        except Exception:
-            # A fault of ours: the client is told to come again rather than left with silence.
-            logger.exception("a socket's reader failed")
-            await self._outlet.close(CLOSE_FAULT, "internal error: connect again")
-        finally:
-            self._take_key(None)
-            self.hub.unsubscribe(self)
-            self.line.close()
+    async def _read(self) -> None:
+        await self._open()
+        while True:
+            await self._step()
+
+    def _leave(self) -> None:
+        self._take_key(None)
+        super()._leave()
+        self.line.close()
 
     async def _step(self) -> None:
         """One thing after another; the order is what the protocol promises."""

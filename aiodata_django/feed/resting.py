@@ -24,9 +24,8 @@ class Resting(Standing):
     def __init__(
         self, hub: Hub, cohorts: Cohorts, line: Line, outlet: Outlet, resynced: Callable[[str], None]
     ) -> None:
-        super().__init__(hub, line, resynced)
+        super().__init__(hub, line, outlet, resynced)
         self._cohorts = cohorts
-        self._outlet = outlet
         self._peers: Group | None = None
         self._unsent: Awaitable[None] | None = None  # begun by the cohort, to be waited for
 

@@ -15,7 +15,8 @@ from ..core.state import frames
 from ..core.state.cursor import Cursor, Piece, Taken
 from .hub import Hub
 from .line import Line
-from .reader import HubReader
+from .outlet import Outlet
+from .reader import SocketReader
 from .snapshot import Section, read_snapshot, tail
 from .subscriptions import Subscriptions
 
@@ -29,11 +30,11 @@ SCHEMA, ROLE, POLICY = "schema", "role", "policy"
 TRIMMED, EPOCH, OPAQUE, SIZE = "trimmed", "epoch", "opaque", "size"
 
 
-class Standing(HubReader):
+class Standing(SocketReader):
     """A reader with a copy to keep right. ``resynced`` is told the cause of each snapshot."""
 
-    def __init__(self, hub: Hub, line: Line, resynced: Callable[[str], None]) -> None:
-        super().__init__(hub)
+    def __init__(self, hub: Hub, line: Line, outlet: Outlet, resynced: Callable[[str], None]) -> None:
+        super().__init__(hub, outlet)
         self.line = line
         self._resynced = resynced
         self._subs: Subscriptions
