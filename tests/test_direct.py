@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -18,6 +14,7 @@ from websockets.streams import StreamReader
 
 from aiodata_django.feed.outlet import SharedFrame
 from aiodata_django.sockets import direct_push, text_frame
+from tests.apps.alone import running
 
 SIZES = (0, 1, 62, 63, 100, 32767, 32768, 70_000)
 
@@ -42,12 +39,8 @@ def test_a_frame_is_what_a_websocket_library_reads(text: str) -> None:
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-legacy", "daphne"])
 def server(request) -> Iterator[tuple[str, str]]:
     """The kind of server, and its address."""
-    command = [sys.executable, "-m", "tests.apps.pushing", request.param]
-    root = Path(__file__).parent.parent
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
-    yield request.param, f"http://127.0.0.1:{int(process.stdout.readline())}/"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
+    with running("pushing", request.param) as port:
+        yield request.param, f"http://127.0.0.1:{port}/"
 
 
 async def connect(session: aiohttp.ClientSession, url: str, **options) -> aiohttp.ClientWebSocketResponse:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
+
+from tests.apps.alone import running
 
 MEGABYTE = 1024 * 1024
 
@@ -19,12 +17,8 @@ MEGABYTE = 1024 * 1024
 @pytest.fixture(scope="module", params=["daphne", "uvicorn"])
 def port(request):
     """The port of a server of each kind that streams without end."""
-    command = [sys.executable, "-m", "tests.apps.streaming", request.param]
-    root = Path(__file__).parent.parent
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
-    yield int(process.stdout.readline())
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
+    with running("streaming", request.param) as port:
+        yield port
 
 
 def get(port: int, path: str) -> str:

@@ -8,8 +8,9 @@ wait for.
 import sys
 
 from aiodata_django.feed.outlet import SharedFrame, begun
-from aiodata_django.serving import listen, serve
+from aiodata_django.serving import serve
 from aiodata_django.sockets import direct_push
+from tests.apps.alone import bound, live
 
 PIECE = "é" * 8192
 
@@ -50,10 +51,7 @@ class Socket:
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        await live(receive, send)
         return
     await receive()
     await send({"type": "websocket.accept"})
@@ -62,21 +60,18 @@ async def application(scope, receive, send):
         await socket.answer(message["text"])
 
 
-def serve_legacy(bound):
+def serve_legacy(listening):
     import warnings
 
     import uvicorn
 
     warnings.simplefilter("ignore")
     config = uvicorn.Config(application, log_level="warning", ws="websockets")
-    uvicorn.Server(config).run(sockets=[bound])
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":
-    bound = listen("127.0.0.1", 0)
-    sys.stdout.write(f"{bound.getsockname()[1]}\n")
-    sys.stdout.flush()
     if sys.argv[1] == "uvicorn-legacy":
-        serve_legacy(bound)
+        serve_legacy(bound())
     else:
-        serve(application, bound, server=sys.argv[1])
+        serve(application, bound(), server=sys.argv[1])

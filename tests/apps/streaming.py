@@ -1,14 +1,15 @@
 """An application that streams without end, and writes down how far it came and how it ended.
 
-Another path answers with a reason. Served by ``python -m tests.apps.streaming daphne|uvicorn``; says its
-address on stdout.
+Another path answers with a reason. Served by ``python -m tests.apps.streaming daphne|uvicorn``; says its port
+on stdout.
 """
 
 import sys
 from urllib.parse import unquote
 
 from aiodata_django.servers import Stream, send_whole
-from aiodata_django.serving import listen, serve
+from aiodata_django.serving import serve
+from tests.apps.alone import bound, live
 
 PIECE = b"x" * 65536
 LAST = "the last piece"
@@ -29,10 +30,7 @@ TOLD = {}
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        await live(receive, send)
         return
     if scope["path"] == "/reason":
         reason = unquote(scope["query_string"].decode())
@@ -60,7 +58,4 @@ async def application(scope, receive, send):
 
 
 if __name__ == "__main__":
-    bound = listen("127.0.0.1", 0)
-    sys.stdout.write(f"{bound.getsockname()[1]}\n")
-    sys.stdout.flush()
-    serve(application, bound, server=sys.argv[1])
+    serve(application, bound(), server=sys.argv[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +14,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMA = (ROOT / "demo_project" / "schema.sql").read_text()
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 ROWS = """
 truncate api.pets, api.owners, api.remarks restart identity cascade;
 insert into api.pets values ('Dog', 'Poodle', 'Rex', 1), ('Cat', 'a/b?c#d %25 & é', 'it''s "q", _2C', 2);
@@ -83,19 +75,8 @@ def address(log: Path, server: subprocess.Popen[bytes]) -> str:
     raise RuntimeError(log.read_text())
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Any, site: str) -> Iterator[Page]:
+def page(browser: Browser, site: str) -> Iterator[Page]:
     """A page on the admin's index, logged in, in which no script may fail."""
     with browser.new_context(base_url=site, viewport={"width": 1200, "height": 900}) as context:
         page = context.new_page()

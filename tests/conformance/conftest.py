@@ -29,7 +29,10 @@ def serve(films_database: str) -> Iterator[MakeApi]:
         yield serve
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def api(serve: MakeApi) -> Api:
-    """The server most tests ask: schema ``api``, everything else as it is by default."""
+    """The server most tests ask: schema ``api``, everything else as it is by default.
+
+    Not the session's: in a folder with a ``serve`` of its own it is that folder's.
+    """
     return serve()

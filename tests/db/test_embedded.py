@@ -108,13 +108,19 @@ time.sleep(60)
 """
 
 
-def test_takes_over_from_a_killed_owner(place: Path) -> None:
+def left_by_a_killed_owner(place: Path) -> int:
+    """The process of a server that nobody owns any more."""
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, str(place / "data")], stdout=subprocess.PIPE
     ) as owner:
         assert owner.stdout is not None
-        left_over = int(owner.stdout.readline())
+        server = int(owner.stdout.readline())
         owner.kill()
+    return server
+
+
+def test_takes_over_from_a_killed_owner(place: Path) -> None:
+    left_over = left_by_a_killed_owner(place)
     with EmbeddedPostgres(place / "data", settings=FAST) as server:
         assert server.pid != left_over
         assert scalar(server.uri(), "select 1") == 1
@@ -154,12 +160,7 @@ def adopting() -> Iterator[None]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process adopt orphans")
 def test_takes_over_where_nobody_waits_for_ended_processes(place: Path, adopting: None) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(place / "data")], stdout=subprocess.PIPE
-    ) as owner:
-        assert owner.stdout is not None
-        left_over = int(owner.stdout.readline())
-        owner.kill()
+    left_over = left_by_a_killed_owner(place)
     os.kill(left_over, signal.SIGKILL)
     try:
         with EmbeddedPostgres(place / "data", settings=FAST) as server:

@@ -1,11 +1,14 @@
 """What the feed needs is made and removed without a trace; checks say what to do."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import psycopg
 
 from aiodata_django.feed import capture
-from aiodata_django.feed.setup import Names, opened
+from aiodata_django.feed.setup import Names, Setup, opened
 
-from .conftest import staged
+from .conftest import Stage, staged
 from .copy import Copy
 
 SCHEMA = """
@@ -22,6 +25,27 @@ grant select on all tables in schema api to auth;
 
 def names(uri: str) -> Names:
     return Names(("api",), "aiodata", "slot_of_" + uri.rpartition("/")[2])
+
+
+@asynccontextmanager
+async def durable(uri: str) -> AsyncIterator[tuple[Setup, Names]]:
+    """What the feed needs, with a durable slot, until the block ends."""
+    known = names(uri)
+    async with opened(uri, known) as setup:
+        await setup.create()
+        try:
+            yield setup, known
+        finally:
+            await setup.drop()
+
+
+async def with_a_pet(here: Stage) -> Copy:
+    """A copy that has heard of the first pet."""
+    await here.feed.ready()
+    copy = await (await Copy(here.feed, "auth").connect()).live()
+    await here.write("insert into api.pets values (1, 'a')")
+    await copy.synced()
+    return copy
 
 
 async def test_what_is_created_is_dropped(make_database) -> None:
@@ -68,55 +92,36 @@ async def test_the_event_trigger_makes_definitions_change_at_their_place(make_da
 
 async def test_a_durable_slot_lets_clients_go_on_after_a_restart_of_the_server(make_database) -> None:
     uri = make_database(SCHEMA)
-    known = names(uri)
-    async with opened(uri, known) as setup:
-        await setup.create()
-        try:
-            async with staged(uri, feed_slot=known.slot) as here:
-                await here.feed.ready()
-                copy = await (await Copy(here.feed, "auth").connect()).live()
-                await here.write("insert into api.pets values (1, 'a')")
-                await copy.synced()
-            copy.session.disconnected()
-            async with await psycopg.AsyncConnection.connect(uri, autocommit=True) as writer:
-                await writer.execute("insert into api.pets values (2, 'b')")
-            async with staged(uri, feed_slot=known.slot) as here:
-                await here.feed.ready()
-                copy.feed = here.feed
-                await (await copy.connect()).synced()
-                assert [(kind, key) for kind, _, key, _, _ in copy.story] == [
-                    ("create", (1,)),
-                    ("create", (2,)),
-                ]
-                assert copy.resyncs == []
-                assert [e.resumed for e in copy.events if type(e).__name__ == "Ready"] == [False, True]
-        finally:
-            await setup.drop()
+    async with durable(uri) as (_, known):
+        async with staged(uri, feed_slot=known.slot) as here:
+            copy = await with_a_pet(here)
+        copy.session.disconnected()
+        async with await psycopg.AsyncConnection.connect(uri, autocommit=True) as writer:
+            await writer.execute("insert into api.pets values (2, 'b')")
+        async with staged(uri, feed_slot=known.slot) as here:
+            await here.feed.ready()
+            copy.feed = here.feed
+            await (await copy.connect()).synced()
+            told = [(kind, key) for kind, _, key, _, _ in copy.story]
+            assert told == [("create", (1,)), ("create", (2,))]
+            assert copy.resyncs == []
+            assert [e.resumed for e in copy.events if type(e).__name__ == "Ready"] == [False, True]
 
 
 async def test_a_slot_made_again_in_a_moment_is_not_taken_for_the_old_one(make_database, monkeypatch) -> None:
     monkeypatch.setattr(capture, "_BACKOFF", (1.0,))
     uri = make_database(SCHEMA)
-    known = names(uri)
-    async with opened(uri, known) as setup:
+    async with durable(uri) as (setup, known), staged(uri, feed_slot=known.slot) as here:
+        copy = await with_a_pet(here)
+        await here.write(
+            f"select pg_terminate_backend(active_pid, 5000) from pg_replication_slots"
+            f" where slot_name = '{known.slot}'",
+            f"select pg_drop_replication_slot('{known.slot}')",
+            "insert into api.pets values (2, 'b')",
+        )
         await setup.create()
-        try:
-            async with staged(uri, feed_slot=known.slot) as here:
-                await here.feed.ready()
-                copy = await (await Copy(here.feed, "auth").connect()).live()
-                await here.write("insert into api.pets values (1, 'a')")
-                await copy.synced()
-                await here.write(
-                    f"select pg_terminate_backend(active_pid, 5000) from pg_replication_slots"
-                    f" where slot_name = '{known.slot}'",
-                    f"select pg_drop_replication_slot('{known.slot}')",
-                    "insert into api.pets values (2, 'b')",
-                )
-                await setup.create()
-                assert here.feed.capture.stream is None
-                await here.write("insert into api.pets values (3, 'c')")
-                await copy.synced()
-                assert sorted(copy.table("pets")) == [(1,), (2,), (3,)]
-                assert copy.resyncs == ["epoch"]
-        finally:
-            await setup.drop()
+        assert here.feed.capture.stream is None
+        await here.write("insert into api.pets values (3, 'c')")
+        await copy.synced()
+        assert sorted(copy.table("pets")) == [(1,), (2,), (3,)]
+        assert copy.resyncs == ["epoch"]

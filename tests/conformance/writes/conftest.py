@@ -35,12 +35,6 @@ def serve(workshop: str) -> Iterator[MakeApi]:
         yield serve
 
 
-@pytest.fixture(scope="session")
-def api(serve: MakeApi) -> Api:
-    """The server most tests ask."""
-    return serve()
-
-
 @pytest.fixture
 def xml_api(api: Api) -> Api:
     """The same server, where its PostgreSQL was built with libxml; the embedded one was not."""
