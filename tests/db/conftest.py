@@ -1,4 +1,4 @@
-"""A pool on a fresh database, and batches as the request pipeline makes them."""
+"""A pool on a fresh database, and batches as the request pipeline makes them, or single statements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aiodata_django.core.errors import ApiError
 from aiodata_django.core.query.statement import Batch, BatchResult, Query, Row
 from aiodata_django.db.pool import Pool
 
@@ -24,6 +25,18 @@ def batch(
     values = [value.encode() if isinstance(value, str) else value for value in params]
     settings = Query(SETTINGS, [role.encode(), method.encode()])
     return Batch([settings, Query(sql.encode(), values)], scope=role, **options)
+
+
+def plain(sql: str) -> Batch:
+    """A statement by itself, as the login role."""
+    return Batch([Query(sql.encode())], scope="")
+
+
+async def refused(pool: Pool, batch: Batch) -> ApiError:
+    """What a batch fails with."""
+    with pytest.raises(ApiError) as caught:
+        await pool.run(batch)
+    return caught.value
 
 
 def rows(result: BatchResult) -> list[Row]:

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from django.urls import reverse
 
 from aiodata_django import registry
-from tests.django.test_table_admin import form_data
+from tests.django.pages import form_data
 
 pytestmark = [pytest.mark.django_db(databases=["default", "aiodata"]), pytest.mark.usefixtures("schema")]
 SQL = (Path(__file__).parent / "odd.sql").read_text()

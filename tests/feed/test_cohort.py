@@ -13,7 +13,7 @@ from aiodata_django.core.state.session import Subscription
 from aiodata_django.feed.outlet import begun
 
 from .copy import Copy
-from .test_reader2 import SCHEMA
+from .zoo import SCHEMA
 
 PETS = Subscription(1, "pets")
 MINE = Subscription(1, "notes")
