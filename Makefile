@@ -4,6 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := aiodata pgrest postgrest
+# Two processes run the suite, each with a PostgreSQL of its own. Roles belong to a whole server: one process runs
+# it on a server that is given, and one a part of the suite.
+SHARED = $(if $(ARGS)$(DATABASE_URL),,--numprocesses 2 --dist loadscope --no-loadscope-reorder)
+# The tests start a hundred servers; without its bytecode each would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 BENCHMARKS = $(patsubst benchmarks/%.py,%,$(shell grep -l __main__ benchmarks/*.py))
 
 .PHONY: demo test check format bench install install-demo peers clean
@@ -12,7 +17,7 @@ demo: install-demo  ## PostgreSQL, the server, the quickstart; stays until Ctrl-
 	@$(BIN)/python demo_project/demo.py $(if $(EXIT),--exit)
 
 test: install peers check  ## everything that must hold
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(SHARED) $(ARGS)
 
 check: install  ## style, types, layers
 	@$(BIN)/ruff check
@@ -65,5 +70,10 @@ $(VENV)/.installed: $(BIN)/pip pyproject.toml requirements.txt
 		--prefix .test/peers/postgrest-js @supabase/postgrest-js@2
 	@touch $@
 
+# The copy of PostgreSQL's programs is every clone's: a server that runs from it elsewhere would lose its files.
+SHARED_COPY := /var/cache/aiodata-django
+
 clean:  ## forget what was installed, the demo's data and the tests'
 	@rm -rf $(VENV) .demo .test build dist *.egg-info
+	@if [ -d $(SHARED_COPY) ]; then \
+		echo "make: left is $(SHARED_COPY), which all clones share; when none is running: rm -r $(SHARED_COPY)"; fi

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
-from tests.live import DEMO_SCHEMA, LiveServer
+from tests.live import DEMO_SCHEMA, LiveServer, free_port
 
 # How fast a machine is decides nothing: examples may take their time.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,6 +60,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak-seconds", type=float, help="how long the soak runs, with every act")
     group.addoption("--soak-seed", type=int, default=None, help="its seed (default: another each time)")
     group.addoption("--soak-mutations", action="store_true", help="prove the soak: break the server each way")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from tests.sharing import ByRoom
+
+    return ByRoom(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # this is one of several processes
+        from tests.sharing import in_order
+
+        in_order(items)
 
 
 @pytest.fixture
@@ -134,7 +148,7 @@ def remove_left_over_servers() -> None:
 def temporary_postgres(**settings: str) -> Iterator[EmbeddedPostgres]:
     directory = Path(tempfile.mkdtemp(prefix=PREFIX))
     directory.chmod(0o711)  # under root the server's account must pass
-    server = EmbeddedPostgres(directory / "data", settings={**SETTINGS, **settings})
+    server = EmbeddedPostgres(directory / "data", settings={**SETTINGS, **settings}, port=free_port())
     try:
         server.start()
         yield server

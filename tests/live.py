@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,6 +23,19 @@ import jwt
 SECRET = "tests-share-this-secret-of-32-bytes!"
 ROOT = Path(__file__).parent.parent
 DEMO_SCHEMA = (ROOT / "demo_project" / "schema.sql").read_text()
+
+
+# Below what the kernel hands out; the suite's other process begins elsewhere.
+_ports = itertools.count(20_000 + os.getpid() * 997 % 8_000)
+
+
+def free_port() -> int:
+    """A port that nobody else gets who asks the kernel for any: what stops may come back to it."""
+    while True:
+        port = next(_ports)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def token(role: str = "auth", **claims: object) -> str:
@@ -47,7 +63,7 @@ class LiveServer:
         self._environment = environment
         self._arguments = ["--db-uri", db_uri, "--schema", "api", "--anon-role", "anon", "--secret", SECRET]
         self._arguments += ["--server", server, "--host", "127.0.0.1", *options]
-        self._port = "0"
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._output = tempfile.NamedTemporaryFile(prefix="aiodata-live-")  # noqa: SIM115 - closed by stop
         self.url = ""
@@ -55,15 +71,13 @@ class LiveServer:
 
     def start(self) -> LiveServer:
         """Start it, and wait until it describes its schema."""
-        command = [sys.executable, "-m", self._module, *self._arguments, "--port", self._port]
+        command = [sys.executable, "-m", self._module, *self._arguments, "--port", str(self._port)]
         environment = {name: value for name, value in os.environ.items() if "AIOD" not in name}
         environment |= {"PYTHONPATH": str(ROOT), **self._environment}
         self._process = subprocess.Popen(
             command, stdout=self._output, stderr=subprocess.STDOUT, env=environment, cwd=tempfile.gettempdir()
         )
-        address = self._wait_for(self._address)
-        self._port = address.rpartition(":")[2]
-        self.url = address + self._path
+        self.url = self._wait_for(self._address) + self._path
         self._wait_for(self._describes)
         return self
 

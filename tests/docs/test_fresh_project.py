@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import psycopg
 import pytest
 
 from tests.docs.pages import ROOT, Block, page
+from tests.live import free_port
 
 INTERACTIVE = re.compile("runserver|shell|createsuperuser")
 
@@ -104,9 +104,7 @@ class Project:
     @contextmanager
     def server(self, *command: str) -> Iterator[str]:
         """``manage.py`` with this command on a free port; its URL."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         process = subprocess.Popen(
             [sys.executable, "manage.py", *(part.replace("PORT", str(port)) for part in command)],
             cwd=self.directory,

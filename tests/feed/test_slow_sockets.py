@@ -67,7 +67,7 @@ async def test_who_reads_nothing_is_let_go_in_version_1_too_and_the_others_go_on
         listening = asyncio.create_task(listen(other, 40))
         for n in range(40):  # far more than the kernel's buffers take
             await asyncio.to_thread(write, server, insert.format(n))
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):  # uvicorn waits for the goodbye of those who say none
             while sockets(server) > 1:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.1)
             await listening

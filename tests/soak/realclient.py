@@ -6,9 +6,12 @@ What lives here: that. What does not: the witness of the wire (``clients``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
+
+import pytest
 
 from aiodata_django.client import Client, backoff
 from aiodata_django.client.transport import Headers, HttpSocket, HttpTransport
@@ -19,6 +22,14 @@ from .world import Seat
 
 LONGEST_WAIT = 1.0
 """Seconds between attempts to connect: what lasts half a minute in life must not in a minute's soak."""
+
+
+@contextmanager
+def in_haste() -> Iterator[None]:
+    """Real clients wait no longer than that while the block runs; other tests' clients do afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backoff, "LONGEST", LONGEST_WAIT)
+        yield
 
 
 def exact(value: Any) -> Any:
@@ -101,7 +112,6 @@ class ClientWitness(Witness):
 
     async def run(self) -> None:
         """Start a client, and the next when that is to be forgotten."""
-        backoff.LONGEST = LONGEST_WAIT
         while True:
             self._anew.clear()
             self.step("forget", ())

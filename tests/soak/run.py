@@ -20,7 +20,7 @@ from .clients import WireWitness, Witness
 from .nemesis import ACTS, Deck, Nemesis
 from .oracle import Judge, Truth, differences, unexplained
 from .orm import OrmWriter
-from .realclient import ClientWitness
+from .realclient import ClientWitness, in_haste
 from .stage import Stage
 from .world import Seat, seats
 from .writers import HttpWriter, Ledger, SqlWriter, Writer
@@ -243,6 +243,7 @@ async def soak(postgres: EmbeddedPostgres, course: Course) -> Outcome:
     stage = stage_of(postgres, course)
     try:
         await stage.start()
-        return await Soak(stage, course).run()
+        with in_haste():
+            return await Soak(stage, course).run()
     finally:
         await stage.stop()
