@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..tables import fieldtypes
+from ..tables.arrays import ArrayField
 from ..tables.formfields import MomentWidget
 from ..tables.ranges import TextRange
 
@@ -56,6 +57,6 @@ OVERRIDES: dict[type[Any], dict[str, Any]] = {
     fieldtypes.PlainTextField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
     fieldtypes.TextCastField: {"widget": admin.AdminTextInputWidget},
     models.JSONField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
-    fieldtypes.ArrayField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
+    ArrayField: {"widget": forms.Textarea({"class": "vLargeTextField", "rows": 1})},
     TextRange: {"widget": admin.AdminTextInputWidget},
 }

@@ -190,7 +190,9 @@ class _Types:
 
     def __init__(self, domains: Iterable[Record], enums: Iterable[Record]) -> None:
         self._domains: Mapping[int, Record] = {row["oid"]: row for row in domains}
-        self._enums: Mapping[int, Sequence[str]] = {row["type"]: row["labels"] for row in enums}
+        self._enums: Mapping[int, Sequence[str]] = {
+            oid: row["labels"] for row in enums for oid in (row["type"], row["array"])
+        }
 
     def column(self, row: Record, refs: tuple[str, str] | None) -> Column:
         """The column of a catalogue row."""

@@ -51,7 +51,7 @@ class Column:
     nullable: bool = True
     default: str | None = None
     max_length: int | None = None
-    enum: tuple[str, ...] = ()
+    enum: tuple[str, ...] = ()  # the labels, of an array those of its elements
     description: str | None = None
     identity: str = ""
     generated: str = ""

@@ -128,10 +128,14 @@ select coalesce(json_agg(d), '[]') from (
 
 -- section: enums
 select coalesce(json_agg(e), '[]') from (
-  select enumtypid::int8 as type, array_agg(enumlabel order by enumsortorder) as labels
-  from pg_enum
-  group by enumtypid
-  order by enumtypid
+  select
+    t.oid::int8 as type,
+    t.typarray::int8 as array,
+    array_agg(l.enumlabel order by l.enumsortorder) as labels
+  from pg_enum l
+  join pg_type t on t.oid = l.enumtypid
+  group by t.oid
+  order by t.oid
 ) e;
 
 -- section: routines of exposed

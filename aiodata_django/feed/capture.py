@@ -58,7 +58,6 @@ class Capture:
         self._checkpoints: deque[tuple[float, int]] = deque()
         self.stream: ReplicationStream | None = None
         self.error: Exception | None = None
-        self.slot_lost = False
         self.transactions = 0
         self.changes = 0
         self.attempts = 0
@@ -71,7 +70,7 @@ class Capture:
             try:
                 await self._session(prepare)
             except SlotLost as error:
-                self.error, self._durable, self.slot_lost = error, False, True
+                self.error, self._durable = error, False
                 continue
             except (psycopg.Error, OSError, MalformedMessage) as error:
                 failures = 0 if self.stream is not None else failures + 1

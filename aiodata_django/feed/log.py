@@ -146,10 +146,6 @@ class RingLog:
             raise LogTrimmed
         return self._transactions[bisect_right(self._lsns, position) :]
 
-    def kept_since(self, lsn: int) -> bool:
-        """Whether a reader at ``lsn`` could still go on."""
-        return lsn >= self._start
-
     async def changed(self, epoch: str, end: int) -> None:
         """Wait until the log's epoch or end is another."""
         if (epoch, end) != (self._epoch, self._end):

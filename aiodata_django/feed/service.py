@@ -82,7 +82,6 @@ class Feed:
         self._tasks: list[asyncio.Task[None]] = []
         self._running: dict[asyncio.Task[None], SocketReader] = {}
         self.resyncs: Counter[str] = Counter()
-        self._problem: str | None = None
         self.log: RingLog
         self.hub: Hub
         self.capture: Capture

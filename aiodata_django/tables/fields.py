@@ -16,9 +16,9 @@ from django.utils.html import escape
 from ..core.names import quote_ident
 from ..core.schema import Column
 from . import ranges
+from .arrays import ArrayField
 from .fieldtypes import (
     AnyField,
-    ArrayField,
     DateField,
     GeneratedColumn,
     JsonTextField,

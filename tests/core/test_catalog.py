@@ -121,7 +121,7 @@ DOMAINS = [
     domain(102, 101, "api.short", not_null=True),
     domain(103, 55, "api.mood"),
 ]
-ENUMS = [{"type": 55, "labels": ["sad", "ok"]}]
+ENUMS = [{"type": 55, "array": 56, "labels": ["sad", "ok"]}]
 
 
 def test_an_empty_catalogue_makes_an_empty_schema():
@@ -174,6 +174,7 @@ def test_a_domain_is_what_it_stands_on():
     assert (short.type, short.base_type, short.max_length) == ("api.shorter", "character varying", 40)
     assert (short.nullable, short.default) == (False, "'a'::text")
     assert only_column(type_oid=103, type_="api.moody").enum == ("sad", "ok")
+    assert only_column(type_oid=56, type_="api.mood[]").enum == ("sad", "ok")
 
 
 def test_a_columns_own_default_wins_over_its_domains():

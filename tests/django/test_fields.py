@@ -92,7 +92,7 @@ ARRAYS: list[tuple[str, str, Any]] = [
     ("a_uuid", "{0f5f2a5e-4d7a-4f3e-9d3a-1c2b3a4d5e6f}", [uuid.UUID("0f5f2a5e-4d7a-4f3e-9d3a-1c2b3a4d5e6f")]),
     ("a_date", "{2024-01-01,infinity}", [dt.date(2024, 1, 1), "infinity"]),
     ("a_timestamptz", '{"2024-01-01 00:00:00+00"}', [dt.datetime(2024, 1, 1, tzinfo=UTC)]),
-    ("a_mood", "{sad,ok}", "{sad,ok}"),
+    ("a_mood", "{sad,NULL,ok}", ["sad", None, "ok"]),
     ("a_inet", "{10.0.0.1}", ["10.0.0.1"]),
     ("a_interval", '{"1 mon 2 days"}', ["1 mon 2 days"]),
     ("a_jsonb", '{"{\\"a\\": [1, 2]}"}', '{"{\\"a\\": [1, 2]}"}'),

@@ -77,8 +77,7 @@ def test_rows_are_found_by_their_keys_and_saved_as_they_are():
 def test_rows_are_opened_and_saved_untouched_in_the_admin(client):
     def test(model):
         before = rows_of(model)
-        for query in ({}, {"q": "a'b\"%"}, {"o": "-1"}):
-            assert client.get(url(model, "changelist"), query).status_code == 200
+        assert client.get(url(model, "changelist"), {"q": "a'b\"%", "o": "-1"}).status_code == 200
         for row in model.objects.all():
             change = url(model, "change", quote(row.pk))
             page = client.get(change)
@@ -86,8 +85,7 @@ def test_rows_are_opened_and_saved_untouched_in_the_admin(client):
             saved = client.post(change, form_data(page))
             assert saved.status_code == 302, saved.context["adminform"].form.errors
             assert rows_of(model) == before
-            for other in ("history", "delete"):
-                assert client.get(url(model, other, quote(row.pk))).status_code == 200
+            assert client.get(url(model, "delete", quote(row.pk))).status_code == 200
 
     each(test, without=NO_DJANGO_KEY | NO_FORM)
 
@@ -129,3 +127,14 @@ def test_a_row_added_in_the_admin_takes_the_defaults(client):
     assert client.post(url(model, "add"), form_data(page) | {"id": "2"}).status_code == 302
     one, two = model.objects.order_by("id").values_list("v", "n", "d", "j", "arr", "m")
     assert one == two
+
+
+def test_arrays_are_compared_whole_however_deep():
+    model = registry.model("api", "k_array")
+    assert [row.id for row in model.objects.filter(id=[[1, 2], [3, 4]])] == [[[1, 2], [3, 4]]]
+    assert [row.id for row in model.objects.filter(id=[1, 2])] == [[1, 2]]
+    assert [row.id for row in model.objects.filter(id=[])] == [[]]
+    assert not model.objects.filter(id=[[2, 1], [3, 4]])
+    refs = registry.model("api", "refs")
+    assert refs.objects.filter(moods=["100%", 'a"b', ""], hues=["red", "blue"]).count() == 1
+    assert refs.objects.exclude(moods=["100%"]).count() == 1

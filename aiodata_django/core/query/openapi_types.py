@@ -112,7 +112,7 @@ def column_property(relation: Relation, column: Column, relationships: Iterable[
     description = column_description(relation, column, relationships)
     if description is not None:
         found["description"] = description
-    if column.enum:
+    if column.enum and column.category != "A":
         found["enum"] = list(column.enum)
     if column.max_length is not None:
         found["maxLength"] = column.max_length
