@@ -7,6 +7,7 @@ of the stages (``core.query``), HTTP itself (``asgi``, ``views``).
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
@@ -103,9 +104,10 @@ class Pipeline:
             return answer
         except ApiError as error:
             return self._refuse(error, authenticated=authenticated)
-        except Exception as fault:
+        except Exception:
             # A fault of ours is told to the log in full, and to the client not at all.
-            observe(Trouble(f"internal error while answering {request.method} {request.path}: {fault!r}"))
+            where = f"{request.method} {request.mount}{request.path}"
+            observe(Trouble(f"internal error while answering {where}\n{traceback.format_exc()}"))
             return self._refuse(_fault(), authenticated=authenticated)
 
     def _refuse(self, error: ApiError, *, authenticated: bool) -> Response:

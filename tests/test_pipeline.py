@@ -94,6 +94,19 @@ async def test_a_role_does_not_outlive_its_request(uri, schema):
         assert (await ask(served, "GET", "/notes")).status == 200
 
 
+async def test_a_fault_is_told_to_the_log_in_full_and_to_the_client_not_at_all(uri, schema, caplog):
+    def faulty():
+        raise RuntimeError("something of ours")
+
+    async with pipeline(uri, schema, size=1) as served:
+        served._schema = faulty
+        answer = await ask(served, "GET", "/notes")
+    assert (answer.status, json.loads(answer.body)["code"]) == (500, "PGRSTX00")
+    assert b"something of ours" not in answer.body
+    assert "internal error while answering GET /notes" in caplog.text
+    assert "in faulty" in caplog.text
+
+
 PARALLEL = """
 alter database {name} set parallel_setup_cost = 0;
 alter database {name} set parallel_tuple_cost = 0;
