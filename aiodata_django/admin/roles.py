@@ -62,7 +62,8 @@ def _become(alias: str, role: str, claims: str) -> None:
 def _role_of(user: Any) -> str:
     role_of: Callable[[Any], str | None] = import_string(current().user_role or "")
     role = role_of(user)
-    if not role:
+    # PostgreSQL reads "none" as the login role itself.
+    if not role or role == "none":
         raise PermissionDenied
     return role
 

@@ -25,7 +25,7 @@ def test_django_permissions_decide_who_sees_what(schema):
 
 
 def role_of(user):
-    return {"reader": "anon", "writer": "auth"}.get(user.username)
+    return {"reader": "anon", "writer": "auth", "none": "none"}.get(user.username)
 
 
 @pytest.fixture
@@ -61,8 +61,9 @@ def test_pages_run_under_the_role_of_the_person(roles):
     assert sql("select color from api.pets where type = 'Cat'") == [(3,)]
 
 
-def test_nobody_without_a_role_gets_in(roles):
-    assert login("stranger").get(url("pets", "changelist")).status_code == 403
+@pytest.mark.parametrize("name", ["stranger", "none"])
+def test_nobody_without_a_role_of_their_own_gets_in(roles, name):
+    assert login(name).get(url("pets", "changelist")).status_code == 403
 
 
 def test_a_role_does_not_outlive_its_page(roles):
