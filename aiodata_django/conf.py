@@ -343,12 +343,20 @@ def django_sources() -> Sources:
     return replace(found, mapping={"db_uri": uri, **found.mapping}) if uri else found
 
 
+# What an alias says of the ORM's sessions and not of the way to the server: ours are not its role's.
+_SESSION = frozenset(
+    ("application_name", "client_encoding", "fallback_application_name", "options", "replication")
+)
+
+
 def _uri_of_alias(entry: Mapping[str, Any] | None) -> str | None:
     """The connection text of an entry of DATABASES, None for one that is not PostgreSQL."""
     if entry is None or not str(entry.get("ENGINE", "")).endswith(("postgresql", "postgis")):
         return None
     from psycopg.conninfo import make_conninfo
+    from psycopg.pq import Conninfo
 
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} - _SESSION
     options = entry.get("OPTIONS") or {}
     parts = {
         "dbname": entry.get("NAME"),
@@ -356,7 +364,7 @@ def _uri_of_alias(entry: Mapping[str, Any] | None) -> str | None:
         "password": entry.get("PASSWORD"),
         "host": entry.get("HOST"),
         "port": entry.get("PORT"),
-        **{key: value for key, value in options.items() if key.startswith(("ssl", "connect_", "service"))},
+        **{key: value for key, value in options.items() if key in known},
     }
     return make_conninfo(**{key: value for key, value in parts.items() if value not in (None, "")}) or None
 

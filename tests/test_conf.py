@@ -11,6 +11,7 @@ from django.conf import settings
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 
 from aiodata_django import conf
 from aiodata_django.conf import ConfigurationError, Settings, Sources, sources
@@ -222,6 +223,16 @@ def test_without_an_address_the_django_alias_gives_it():
         assert conf.current().db_uri == r"dbname='d b' password=it\'s host=h port=5433"
     with override_settings(AIODATA={"DB_URI": "postgres://mine/"}, DATABASES={"default": alias}):
         assert conf.current().db_uri == "postgres://mine/"
+
+
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+def test_an_alias_says_how_to_reach_the_server_and_not_what_its_sessions_are():
+    way = {"connect_timeout": 5, "sslmode": "require", "channel_binding": "require", "passfile": "/p"}
+    session = {"options": "-c role=auth", "application_name": "shop", "isolation_level": 1, "pool": True}
+    alias = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "OPTIONS": {**way, **session}}
+    with override_settings(AIODATA={}, DATABASES={"default": alias}):
+        told = conninfo_to_dict(conf.current().db_uri)
+    assert told == {"dbname": "x", **{key: str(value) for key, value in way.items()}}
 
 
 @pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
