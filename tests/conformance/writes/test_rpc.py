@@ -1,32 +1,14 @@
-"""Calls of functions: arguments, overloads, results, what they may set, and what they may raise."""
+"""Calls of functions: arguments, results, ranges, privileges, transactions."""
 
 from __future__ import annotations
 
-import json
-
-import jwt
 import pytest
 
 from tests.conformance.serving import error
-from tests.live import SECRET
 
 JSON = "application/json; charset=utf-8"
 FORM = "application/x-www-form-urlencoded"
 BELL = {"sku": "bell", "name": "Bell", "price": 9.90, "stock": 4, "weight": 80}
-CHOICES = (
-    "Try renaming the parameters or the function itself in the database"
-    " so function overloading can be resolved"
-)
-
-
-def missing(name, shown, searched, hint=None):
-    return error(
-        "PGRST202",
-        f"Could not find the function api.{name}{shown} in the schema cache",
-        details=f"Searched for the function api.{name}{searched},"
-        " but no matches were found in the schema cache.",
-        hint=hint,
-    )
 
 
 # ---------------------------------------------------------------- arguments and results
@@ -219,119 +201,6 @@ def test_max_affected_of_a_call(api):
     assert (answer.status, answer.json["code"]) == (406, "PGRST107")
 
 
-def test_rows_are_ordered_by_what_is_selected(api):
-    answer = api("GET /rpc/find_parts?minimum=1&select=sku&order=stock")
-    assert (answer.status, answer.json["code"]) == (400, "42703")
-
-
-# ---------------------------------------------------------------- which function
-
-
-@pytest.mark.parametrize(
-    ("request_", "body", "expected"),
-    [
-        (
-            "GET /rpc/hell",
-            None,
-            missing(
-                "hell",
-                " without parameters",
-                " without parameters",
-                "Perhaps you meant to call the function api.hello",
-            ),
-        ),
-        ("GET /rpc/zzz", None, missing("zzz", " without parameters", " without parameters")),
-        (
-            "GET /rpc/hello?nam=x",
-            None,
-            missing(
-                "hello",
-                "(nam)",
-                " with parameter nam",
-                "Perhaps you meant to call the function api.hello(name)",
-            ),
-        ),
-        (
-            "GET /rpc/add?a=1&b=2&c=3",
-            None,
-            missing(
-                "add",
-                "(a, b, c)",
-                " with parameters a, b, c",
-                "Perhaps you meant to call the function api.add(a, b)",
-            ),
-        ),
-        (
-            "POST /rpc/hello",
-            {"nam": "x"},
-            missing(
-                "hello",
-                "(nam)",
-                " with parameter nam or with a single unnamed json/jsonb parameter",
-                "Perhaps you meant to call the function api.hello(name)",
-            ),
-        ),
-        (
-            "POST /rpc/hello",
-            {},
-            missing(
-                "hello",
-                " without parameters",
-                " without parameters or with a single unnamed json/jsonb parameter",
-            ),
-        ),
-    ],
-)
-def test_no_such_function(api, request_, body, expected):
-    answer = api(request_, body)
-    assert (answer.status, answer.json) == (404, expected)
-
-
-@pytest.mark.parametrize(
-    ("content_type", "kind"),
-    [("text/plain", "text"), ("text/xml", "xml"), ("application/octet-stream", "bytea")],
-)
-def test_no_function_that_takes_such_a_body(api, content_type, kind):
-    answer = api("POST /rpc/add", "x", content_type=content_type)
-    assert (answer.status, answer.json) == (
-        404,
-        missing("add", "", f" with a single unnamed {kind} parameter"),
-    )
-
-
-def test_functions_that_names_cannot_tell_apart(api):
-    answer = api("GET /rpc/ambiguous?a=1")
-    message = (
-        "Could not choose the best candidate function between:"
-        " api.ambiguous(a => integer), api.ambiguous(a => text)"
-    )
-    assert (answer.status, answer.json) == (300, error("PGRST203", message, hint=CHOICES))
-
-
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_methods_that_call_nothing(api, method):
-    answer = api(f"{method} /rpc/hello", {})
-    assert (answer.status, answer.json) == (405, error("PGRST101", f"Cannot use the {method} method on RPC"))
-
-
-@pytest.mark.parametrize(
-    ("call", "allowed"),
-    [
-        ("sizes", "OPTIONS,GET,HEAD,POST"),
-        ("totals", "OPTIONS,GET,HEAD,POST"),
-        ("clear_lines", "OPTIONS,POST"),
-    ],
-)
-def test_options_tell_what_the_volatility_allows(api, call, allowed):
-    answer = api(f"OPTIONS /rpc/{call}")
-    assert (answer.status, answer.headers["allow"]) == (200, allowed)
-
-
-def test_options_of_a_call_negotiate_as_the_call_would(api):
-    answer = api("OPTIONS /rpc/sizes", accept="text/nothing")
-    assert (answer.status, answer.json["code"]) == (406, "PGRST107")
-
-
 def test_privileges(api):
     answer = api("GET /rpc/guarded")
     assert (answer.status, answer.json["code"]) == (401, "42501")
@@ -395,195 +264,6 @@ def test_the_timeout_of_a_role_and_of_a_function(api):
     assert api("POST /rpc/sleep_briefly", {}).json["code"] == "57014"
 
 
-# ---------------------------------------------------------------- what a function knows
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("request.method", "GET"),
-        ("request.path", "/rpc/setting"),
-        ("role", "anon"),
-        ("search_path", '"api", "public"'),
-        ("no.such", None),
-    ],
-)
-def test_settings_of_the_request(api, name, value):
-    assert api(f"GET /rpc/setting?name={name}").json == value
-
-
-def test_headers_cookies_and_claims(api):
-    assert api("GET /rpc/header?name=x-some", x_some="é").json is not None
-    assert api("GET /rpc/header?name=cookie", cookie="a=1").json is None
-    assert api("GET /rpc/cookie?name=b", cookie="a=1; b=two;c=3").json == "two"
-    assert api("GET /rpc/claim?name=role").json == "anon"
-    assert api("GET /rpc/claim?name=role", role="auth").json == "auth"
-
-
-def test_settings_do_not_outlive_a_request(api):
-    api("POST /rpc/setting", {"name": "role"}, role="auth")
-    assert api("GET /rpc/setting?name=role").json == "anon"
-
-
-def test_a_time_zone_for_one_request(api):
-    assert api("GET /rpc/setting?name=timezone", prefer="timezone=Asia/Tokyo").json == "Asia/Tokyo"
-    answer = api("GET /rpc/setting?name=timezone", prefer="timezone=+05:30")
-    assert answer.headers["preference-applied"] == "timezone=+05:30"
-    answer = api("GET /rpc/setting?name=timezone", prefer="timezone=Mars/Base")
-    message = 'invalid value for parameter "TimeZone": "Mars/Base"'
-    assert (answer.status, answer.json) == (400, error("22023", message))
-
-
-# ---------------------------------------------------------------- what a function answers
-
-
-def test_a_function_sets_headers_and_status(api):
-    headers = json.dumps([{"X-One": "1"}, {"Content-Type": "app/own"}, {"cache-control": "no-store"}])
-    answer = api("POST /rpc/respond", {"headers": headers, "status": "418"})
-    assert (answer.status, answer.json) == (418, "done")
-    assert answer.headers["x-one"] == "1"
-    assert answer.headers["content-type"] == "app/own"
-    assert answer.headers["cache-control"] == "no-store"
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        '{"X": "1"}',
-        '[{"X": 1}]',
-        '[{"X": "1", "Y": "2"}]',
-        "nonsense",
-        '["X"]',
-        '[{"X": "a\\r\\nY: b"}]',
-        '[{"X Y": "a"}]',
-    ],
-)
-def test_headers_that_cannot_be_sent(api, headers):
-    answer = api("POST /rpc/respond", {"headers": headers, "status": ""})
-    shape = "a JSON array composed of objects with a single key and a string value"
-    assert (answer.status, answer.json) == (500, error("PGRST111", f"response.headers guc must be {shape}"))
-
-
-@pytest.mark.parametrize("status", ["fine", "-1", "0", "99", "1000", "123456789012"])
-def test_statuses_that_cannot_be_sent(api, status):
-    answer = api("POST /rpc/respond", {"headers": "", "status": status})
-    message = "response.status guc must be a valid status code"
-    assert (answer.status, answer.json) == (500, error("PGRST112", message))
-
-
-def test_errors_that_are_statuses(api):
-    answer = api("POST /rpc/payment", {})
-    assert (answer.status, answer.reason) == (402, "Payment required")
-    assert answer.json == error("PT402", "Payment required", details="Quota used up", hint="Upgrade")
-    assert answer.headers["proxy-status"] == "PostgREST; error=PT402"
-    answer = api("POST /rpc/payment_bad", {})
-    assert (answer.status, answer.json) == (500, error("PT40A", "Odd"))
-
-
-def test_errors_that_say_everything(api):
-    message = json.dumps({"code": "own", "message": "m", "details": "d", "hint": "h"})
-    detail = {"status": 429, "headers": {"Retry-After": "7", "X-Ä".encode().hex(): "é"}}
-    answer = api("POST /rpc/full_control", {"message": message, "detail": json.dumps(detail)})
-    assert (answer.status, answer.json) == (429, error("own", "m", details="d", hint="h"))
-    assert answer.reason == "Too Many Requests"
-    assert answer.headers["retry-after"] == "7"
-    assert answer.headers["proxy-status"] == "PostgREST; error=own"
-    for text, told in [("Slow down", "Slow down"), ("Slow\r\nX-Own: 1", "Too Many Requests")]:
-        detail["status_text"] = text
-        answer = api("POST /rpc/full_control", {"message": message, "detail": json.dumps(detail)})
-        assert (answer.status, answer.reason) == (429, told)
-        assert "x-own" not in answer.headers
-
-
-MESSAGE_SHAPE = (
-    "MESSAGE must be a JSON object with obligatory keys: 'code', 'message'"
-    " and optional keys: 'details', 'hint'."
-)
-DETAIL_SHAPE = (
-    "DETAIL must be a JSON object with obligatory keys: 'status', 'headers' and optional key: 'status_text'."
-)
-GOOD_MESSAGE = '{"code": "1", "message": "m"}'
-
-
-@pytest.mark.parametrize(
-    ("message", "detail", "details", "hint"),
-    [
-        ("odd", "{}", "Invalid JSON value for MESSAGE: 'odd'", MESSAGE_SHAPE),
-        (
-            '{"code": 1, "message": "m"}',
-            "{}",
-            'Invalid JSON value for MESSAGE: \'{"code": 1, "message": "m"}\'',
-            MESSAGE_SHAPE,
-        ),
-        (GOOD_MESSAGE, "odd", "Invalid JSON value for DETAIL: 'odd'", DETAIL_SHAPE),
-        (GOOD_MESSAGE, '{"status": "4"}', 'Invalid JSON value for DETAIL: \'{"status": "4"}\'', DETAIL_SHAPE),
-        (
-            GOOD_MESSAGE,
-            '{"status": 7, "headers": {}}',
-            'Invalid JSON value for DETAIL: \'{"status": 7, "headers": {}}\'',
-            DETAIL_SHAPE,
-        ),
-    ],
-)
-def test_errors_that_say_it_badly(api, message, detail, details, hint):
-    answer = api("POST /rpc/full_control", {"message": message, "detail": detail})
-    text = "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error"
-    assert (answer.status, answer.json) == (500, error("PGRST121", text, details=details, hint=hint))
-
-
-def test_errors_that_say_half(api):
-    answer = api("POST /rpc/no_detail", {})
-    assert (answer.status, answer.json["details"]) == (500, "DETAIL is missing in the RAISE statement")
-
-
-@pytest.mark.parametrize(
-    ("call", "status", "code"),
-    [("plain_raise", 400, "P0001"), ("failed_assert", 500, "P0004"), ("endless", 500, "54001")],
-)
-def test_other_errors(api, call, status, code):
-    answer = api(f"POST /rpc/{call}", {"n": 1} if call == "endless" else {})
-    assert (answer.status, answer.json["code"]) == (status, code)
-
-
-# ---------------------------------------------------------------- settings of the server
-
-
-def test_a_function_before_every_request(serve):
-    server = serve(db_pre_request="api.pre_request")
-    for request in ("GET /parts", "HEAD /parts", "GET /rpc/add?a=1&b=2", "DELETE /entries"):
-        answer = server(request)
-        assert (answer.status // 100, answer.headers["x-before"]) == (2, "seen")
-    assert server("POST /entries", {"line": "x"}).headers["x-before"] == "seen"
-    answer = server("GET /parts", x_banned="yes")
-    assert (answer.status, answer.json) == (401, error("42501", "banned"))
-
-
-def test_a_function_that_answers_for_the_root(serve):
-    answer = serve(db_root_spec="root")("GET /")
-    assert (answer.status, answer.json) == (200, {"swagger": "2.0"})
-
-
-def test_only_settings_named_are_hoisted(serve):
-    server = serve(db_hoisted_tx_settings="default_transaction_isolation")
-    assert server("POST /rpc/own_isolation", {}).json == "repeatable read"
-    assert server("POST /rpc/sleep_briefly", {}).json == "slept"
-
-
-# ---------------------------------------------------------------- OPTIONS
-
-
-@pytest.mark.parametrize(
-    ("headers", "status", "code"),
-    [
-        ({"accept": "text/none"}, 406, "PGRST107"),
-        ({"prefer": "handling=strict,odd"}, 400, "PGRST122"),
-    ],
-)
-def test_options_are_refused_what_a_call_is(api, headers, status, code):
-    answer = api("OPTIONS /rpc/sizes", **headers)
-    assert (answer.status, answer.json["code"]) == (status, code)
-
-
 def test_an_order_by_what_is_not_selected_is_refused(api):
     answer = api("GET /rpc/find_parts?minimum=1&select=sku&order=stock")
     assert (answer.status, answer.json) == (400, error("42703", "column parts.stock does not exist"))
@@ -596,49 +276,11 @@ def test_media_types_come_before_max_affected(api):
     assert answer.json["code"] == "PGRST107"
 
 
-# ---------------------------------------------------------------- 401 and 503
-
-
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_function_that_says_everything_says_how_to_authenticate(api, status):
-    message = json.dumps({"code": "X", "message": "no"})
-    detail = json.dumps({"status": status, "headers": {}})
-    answer = api("POST /rpc/full_control", {"message": message, "detail": detail})
-    assert (answer.status, answer.json["code"]) == (status, "X")
-    assert "www-authenticate" not in answer.headers
-
-
-def test_whoever_is_told_503_may_come_again(api):
-    answer = api("POST /rpc/respond", {"headers": "[]", "status": "503"})
-    assert (answer.status, answer.json, answer.headers["retry-after"]) == (503, "done", "0")
-    message = json.dumps({"code": "X", "message": "later"})
-    detail = json.dumps({"status": 503, "headers": {"Retry-After": "7"}})
-    answer = api("POST /rpc/full_control", {"message": message, "detail": detail})
-    assert (answer.status, answer.headers["retry-after"]) == (503, "7")
-
-
-def test_claims_are_sorted(api):
-    answer = api("GET /rpc/setting?name=request.jwt.claims", role="auth")
-    assert answer.json == '{"role":"auth"}'
-
-
 def test_a_set_of_void_is_a_set(api):
     answer = api("POST /rpc/nothings", {})
     assert (answer.status, answer.json, answer.headers["content-range"]) == (200, [], "*/*")
 
 
-def test_cookies_are_compact_json(api):
-    answer = api("GET /rpc/setting?name=request.cookies", cookie="a=b;  c=d=e; f")
-    assert answer.json == '{"a":"b","c":"d=e","f":""}'
-
-
 def test_what_is_accepted_may_be_nothing(api):
     answer = api("GET /rpc/sizes", accept="")
     assert (answer.status, answer.json["message"]) == (406, "None of these media types are available: ")
-
-
-def test_a_role_that_is_null_is_none_that_exists(api):
-    token = jwt.encode({"role": None}, SECRET)
-    answer = api("GET /rpc/sizes", authorization=f"Bearer {token}")
-    assert (answer.status, answer.json) == (401, error("22023", 'role "null" does not exist'))
-    assert answer.headers["www-authenticate"] == "Bearer"
