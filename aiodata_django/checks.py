@@ -70,7 +70,8 @@ def check_settings(**_: Any) -> Sequence[CheckMessage]:
 
 def _settings_checks(settings: Settings) -> Iterator[CheckMessage]:
     for warning in settings.warnings:
-        yield CheckWarning(warning, id="aiodata.W011")
+        hint = "Remove the setting, or write it as the warning says."
+        yield CheckWarning(warning, hint=hint, id="aiodata.W011")
     if settings.db_anon_role is None and settings.secret is None:
         hint = "Set db-anon-role to a role for requests without token, or jwt-secret to verify tokens with."
         yield CheckWarning("Every request will be refused.", hint=hint, id="aiodata.W012")

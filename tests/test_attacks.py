@@ -41,6 +41,9 @@ create function api.remember(who text) returns text stable language sql as
 create function api.note_who() returns trigger language plpgsql as
     $$ begin perform set_config('app.who', 'eve', false); return new; end $$;
 create trigger noted before insert on api.notes for each row execute function api.note_who();
+do $$ begin
+    for n in 1..50 loop execute format('create table api.%I ()', repeat('notes', 11) || n); end loop;
+end $$;
 """
 COMMANDS = {
     "another role": "set role auth",
@@ -153,6 +156,17 @@ def test_what_would_be_costly_is_refused(live, path, what):
     answer = requests.get(f"{live.url}{path}?{query}", timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert "internal error" not in live.output()
+
+
+@pytest.mark.parametrize("path", ["/rest/" + "notes" * 9000, "/rest/rpc/" + "remember" * 5000])
+def test_a_name_without_end_is_not_looked_for(live, path):
+    assert requests.get(live.url + path, timeout=10).status_code == 404
+
+
+def test_arguments_without_end_are_not_compared(live):
+    names = {f"who_{number}": number for number in range(300_000)}
+    answer = requests.post(f"{live.url}/rest/rpc/remember", json=names, timeout=20)
+    assert (answer.status_code, answer.json()["code"]) == (404, "PGRST202")
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, '{"a":' * 50_000, "[" * 50_000 + "]" * 50_000])

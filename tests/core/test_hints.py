@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodata_django.core.query.hints import MINIMUM_FOR_PARAMETERS, nearest, ranked
+from aiodata_django.core.query.hints import (
+    MINIMUM_FOR_NAMES,
+    MINIMUM_FOR_PARAMETERS,
+    _can_be_alike,
+    _likeness,
+    nearest,
+    ranked,
+)
 
 words = st.text("abcdef_", min_size=1, max_size=10)
 
@@ -51,3 +58,8 @@ def test_the_most_alike_come_first_and_none_below_the_minimum(name, known, minim
     scores = [score for score, _ in found]
     assert scores == sorted(scores, reverse=True)
     assert all(score >= minimum and candidate in known for score, candidate in found)
+
+
+@given(words, words, st.sampled_from([MINIMUM_FOR_NAMES, MINIMUM_FOR_PARAMETERS]))
+def test_no_name_that_is_alike_enough_is_passed_over_for_its_length(one, other, minimum):
+    assert _can_be_alike(one, other, minimum) or _likeness(one, other) < minimum

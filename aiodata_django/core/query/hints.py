@@ -36,6 +36,11 @@ def _likeness(one: str, other: str) -> float:
     return 1 - _edits(one, other) / max(len(one), len(other))
 
 
+def _can_be_alike(one: str, other: str, minimum: float) -> bool:
+    """Whether their lengths allow it: where they do not, nobody shall make us compare letters."""
+    return min(len(one), len(other)) >= minimum * max(len(one), len(other))
+
+
 def _edits(one: str, other: str) -> int:
     previous = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):
@@ -53,10 +58,13 @@ def ranked(name: str, candidates: Iterable[str], minimum: float) -> list[tuple[f
     exact = [(1.0, candidate) for candidate, text in known.items() if text == wanted]
     if exact:
         return exact
+    if not any(_can_be_alike(wanted, text, minimum) for text in known.values()):
+        return []
     for size in (3, 2):
         grams = _grams(wanted, size)
         angles = {candidate: _cosine(grams, _grams(text, size)) for candidate, text in known.items()}
         near = sorted((c for c in known if angles[c] > 0), key=lambda c: -angles[c])[:_COMPARED]
+        near = [candidate for candidate in near if _can_be_alike(wanted, known[candidate], minimum)]
         scores = [(_likeness(wanted, known[candidate]), candidate) for candidate in near]
         good = [entry for entry in scores if entry[0] >= minimum]
         if good:
