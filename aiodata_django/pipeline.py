@@ -6,6 +6,7 @@ of the stages (``core.query``), HTTP itself (``asgi``, ``views``).
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,6 +33,9 @@ from .observe import Trouble, observe
 
 _UNAVAILABLE = 503
 _RETRY_AFTER = ("Retry-After", "0")  # seconds: connections are made anew by the next request
+
+LARGE_BODY = 1 << 18
+"""Bytes of a body that is read in a thread: a large CSV takes seconds, in which others want their answers."""
 
 LSN_HEADER = "Aiodata-LSN"
 """The position behind what a write committed: ``client.synced(lsn)`` waits for it."""
@@ -117,7 +121,10 @@ class Pipeline:
         self, request: HttpRequest, dialect: Dialect, identity: Identity, timing: Timing
     ) -> Response:
         schema = self._schema()
-        looked = outline(request, dialect, self._config)
+        if len(request.body) < LARGE_BODY:
+            looked = outline(request, dialect, self._config)
+        else:
+            looked = await asyncio.to_thread(outline, request, dialect, self._config)
         timing.stage("parse")
         prepared = self._plans.get(looked, schema, self._config, identity.role)
         timing.stage("plan")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -181,3 +183,17 @@ def test_a_body_nested_without_end_is_an_error(live, path, text):
         (500, {"code", "message", "details", "hint"}),
     )
     assert "internal error" not in live.output()
+
+
+def test_others_are_answered_while_a_large_body_is_read(live):
+    body = b"id,note\n" + b'1,"a"\n' * 600_000
+    head = f"POST /rest/secrets HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    head += "Content-Type: text/csv\r\n\r\n"
+    answered = 0
+    with socket.create_connection(("127.0.0.1", int(live.url.rpartition(":")[2])), timeout=60) as sender:
+        sender.sendall(head.encode() + body)
+        while not select.select([sender], [], [], 0)[0]:
+            assert requests.get(f"{live.url}/rest/notes?id=eq.1", timeout=60).status_code == 200
+            answered += 1
+        assert b" 404 " in sender.recv(100)
+    assert answered > 5  # on its way and before it is read, a few are answered in any case
