@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import RequestError
+from ..errors import RequestError, too_long
 from ..names import QualifiedName
 from ..query import expressions, grammar
 from ..query.fragment import Sql, join
+from ..query.outline import MAX_URL
 from ..query.querystring import Parameter, Role, parse_query
 from ..query.resolve import Resolver
 from ..query.syntax import EmbedPath, Filter, Logic, SelectField
@@ -42,7 +43,12 @@ EVERYTHING = Narrowing(None, None)
 
 
 def parse_narrowing(query: str, schema: Schema, table: QualifiedName) -> Narrowing:
-    """What a query string says of a table. Raises RequestError PGRST100 for what a feed cannot do."""
+    """What a query string says of a table.
+
+    Raises RequestError: PGRST100 for what a feed cannot do, AIOD104 for more than requests may say.
+    """
+    if len(query) > MAX_URL:
+        raise too_long(MAX_URL)
     values = Values()
     columns: tuple[str, ...] | None = None
     trees: list[Filter | Logic] = []
