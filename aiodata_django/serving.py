@@ -6,6 +6,7 @@ what is served (``asgi``).
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,9 @@ _HOSTS = {"*": "0.0.0.0", "*4": "0.0.0.0", "!4": "0.0.0.0", "*6": "::", "!6": ":
 # What servers read of a client's message before they drop it, without a word: more than the application's own
 # limit (``consumers``), which closes with a code and a reason.
 _MESSAGE_BYTES = 4 << 20
+
+# The pool gives what runs five seconds more; then it fails, and that is answered, too.
+_LAST_SECONDS = 6.0
 
 
 class CannotServe(Exception):
@@ -93,7 +97,25 @@ def _daphne(application: Application, bound: socket.socket, ping: float, ready: 
     )
     # Attributes, not arguments: Daphne before 4.2 has neither of them, and no limit.
     server.websocket_max_message_size = server.websocket_max_frame_size = _MESSAGE_BYTES
+    kill = server.kill_all_applications
+    server.kill_all_applications = lambda: _end_requests_first(server, kill)
     server.run()
+
+
+def _end_requests_first(server: Any, kill: Callable[[], Any]) -> Any:
+    """Daphne, told to stop, kills what runs; as under uvicorn, requests in flight are answered first."""
+    from daphne.http_protocol import WebRequest
+    from twisted.internet.defer import Deferred
+
+    for listener in server.listeners:
+        listener.addCallback(lambda port: port.stopListening())
+    running = [
+        details["application_instance"]
+        for protocol, details in server.connections.items()
+        if isinstance(protocol, WebRequest) and "application_instance" in details
+    ]
+    ended = asyncio.wait(running, timeout=_LAST_SECONDS) if running else asyncio.sleep(0)
+    return Deferred.fromFuture(asyncio.ensure_future(ended)).addCallback(lambda _: kill())
 
 
 def _uvicorn(application: Application, bound: socket.socket, ping: float, ready: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ import json
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
@@ -236,6 +237,25 @@ def test_a_server_that_is_ended_leaves_no_slot_and_no_connection(make_database, 
             while admin.execute(others).fetchone():
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+        assert "Traceback" not in live.output()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_is_in_flight_when_the_server_is_told_to_stop_is_answered(make_database, server):
+    slow = "create function api.slow() returns text language sql as $$select pg_sleep(1); select 'done'$$;"
+    uri = make_database(SQL + slow)
+    with closing(LiveServer(as_user_of(uri, "authenticator"), server=server)) as live:
+        live.start()
+        with ThreadPoolExecutor() as pool, psycopg.connect(uri, autocommit=True) as admin:
+            answer = pool.submit(requests.post, f"{live.url}/rest/rpc/slow", timeout=20)
+            running = b"select 1 from pg_stat_activity where query like '%slow%' and wait_event = 'PgSleep'"
+            deadline = time.monotonic() + 10
+            while not admin.execute(running).fetchone():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            live.signal(signal.SIGTERM)
+            assert (answer.result().status_code, answer.result().json()) == (200, "done")
+            live.stop()
         assert "Traceback" not in live.output()
 
 
