@@ -144,6 +144,9 @@ def test_every_problem_is_told_at_once():
         ({"query-path": "/"}, "not the root"),
         ({"rest-path": "/query"}, "must differ"),
         ({"openapi-server-proxy-uri": "example.com"}, "Malformed proxy uri"),
+        ({"jwt-aud": ":5"}, "jwt-aud should be a string or a valid URI"),
+        ({"jwt-aud": "https://example.com/%zz"}, "jwt-aud should be a string or a valid URI"),
+        ({"jwt-aud": "https://one two.com"}, "jwt-aud should be a string or a valid URI"),
         ({"db-pool": 0}, "at least 1"),
         ({"db-pool-acquisition-timeout": "soon"}, "number of seconds"),
     ],
@@ -152,6 +155,13 @@ def test_what_cannot_be_is_refused_with_what_can(mapping, message):
     with pytest.raises(ConfigurationError) as caught:
         sources(mapping, environ={}).settings()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "audience", ["api", "ours & theirs", "https://example.com:8443/a%20b?c=[1]#d", "urn:ietf:params:x"]
+)
+def test_an_audience_is_a_text_or_an_uri(audience):
+    assert sources({"jwt-aud": audience}, environ={}).settings().jwt_aud == audience
 
 
 def test_a_file_that_is_not_there_or_not_readable_is_named(tmp_path):
