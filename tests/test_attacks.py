@@ -160,6 +160,28 @@ def test_what_would_be_costly_is_refused(live, path, what):
     assert "internal error" not in live.output()
 
 
+NINES = "9" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "code"),
+    [
+        (f"limit={NINES}", {}, "22003"),
+        (f"offset={NINES}", {}, "22003"),
+        (f"limit=-{NINES}", {}, "PGRST103"),
+        ("", {"Range": f"0-{NINES}"}, "22003"),
+        ("", {"Range": f"{NINES}-"}, "22003"),
+        ("", {"Prefer": f"max-affected={NINES}"}, None),
+        (f"id=eq.{NINES}", {}, "22003"),
+        (f"select=note->{NINES}", {}, "22003"),
+    ],
+)
+def test_a_number_without_end_is_only_too_large(live, query, headers, code):
+    answer = requests.get(f"{live.url}/rest/notes?{query}", headers=headers, timeout=10)
+    assert (answer.json()["code"] if answer.status_code != 200 else None) == code
+    assert "internal error" not in live.output()
+
+
 @pytest.mark.parametrize("path", ["/rest/" + "notes" * 9000, "/rest/rpc/" + "remember" * 5000])
 def test_a_name_without_end_is_not_looked_for(live, path):
     assert requests.get(live.url + path, timeout=10).status_code == 404

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ..errors import RequestError
+from .ranges import whole
 
 _CHOICES = {
     "resolution": ("merge-duplicates", "ignore-duplicates"),
@@ -85,7 +86,7 @@ def parse_prefer(headers: tuple[str, ...], transactions: bool) -> Preferences:
         missing=chosen["missing"],
         handling=chosen["handling"],
         timezone=_after(given, "timezone="),
-        max_affected=int(limit) if limit and re.fullmatch(r"\s*-?\d+\s*", limit) else None,
+        max_affected=whole(limit) if limit and re.fullmatch(r"\s*-?\d+\s*", limit) else None,
         invalid=tuple(part for part in given if not _understood(part)),
     )
 

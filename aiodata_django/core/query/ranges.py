@@ -48,6 +48,8 @@ class RowRange:
         return self.intersection(RowRange(self.lower, self.lower + limit - 1))
 
 
+_DIGITS = 1000  # Python refuses to read, and to write, numbers of some thousands
+
 ALL = RowRange()
 LIMIT_ZERO = RowRange(0, -1)
 
@@ -65,7 +67,12 @@ def from_limit_offset(limit: str | None, offset: str | None) -> RowRange:
 
 
 def _integer(text: str | None) -> int | None:
-    return int(text) if text is not None and _INTEGER.fullmatch(text) else None
+    return whole(text) if text is not None and _INTEGER.fullmatch(text) else None
+
+
+def whole(digits: str) -> int:
+    """The number; of an endless one its beginning, which is beyond all that is counted here just as well."""
+    return int(digits.strip()[:_DIGITS])
 
 
 def parse_range_header(text: str) -> RowRange:
@@ -73,7 +80,7 @@ def parse_range_header(text: str) -> RowRange:
     match = _HEADER.match(text)
     if match is None:
         return ALL
-    return RowRange(int(match[1]), int(match[2]) if match[2] else None)
+    return RowRange(whole(match[1]), whole(match[2]) if match[2] else None)
 
 
 def content_range(lower: int, upper: int, total: int | None) -> str:
