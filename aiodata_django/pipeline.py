@@ -20,7 +20,7 @@ from .core.query import cors, openapi, outcomes, response
 from .core.query.describe import description, readable_columns
 from .core.query.outcomes import Outcome
 from .core.query.outline import Outline, outline
-from .core.query.prepared import CHUNK, PlanCache, Prepared
+from .core.query.prepared import CHUNK, PlanCache, Prepared, prepare
 from .core.query.refusal import refuse
 from .core.query.request import Action, Dialect, HttpRequest
 from .core.query.response import Context, Response
@@ -34,8 +34,8 @@ from .observe import Trouble, observe
 _UNAVAILABLE = 503
 _RETRY_AFTER = ("Retry-After", "0")  # seconds: connections are made anew by the next request
 
-LARGE_BODY = 1 << 18
-"""Bytes of a body that is read in a thread: a large CSV takes seconds, in which others want their answers."""
+LARGE_BODY, LONG_QUERY = 1 << 18, 1 << 12
+"""Bytes of what is read in a thread: a large CSV takes seconds, in which others want their answers."""
 
 LSN_HEADER = "Aiodata-LSN"
 """The position behind what a write committed: ``client.synced(lsn)`` waits for it."""
@@ -121,12 +121,13 @@ class Pipeline:
         self, request: HttpRequest, dialect: Dialect, identity: Identity, timing: Timing
     ) -> Response:
         schema = self._schema()
-        if len(request.body) < LARGE_BODY:
+        if len(request.body) < LARGE_BODY and len(request.query) < LONG_QUERY:
             looked = outline(request, dialect, self._config)
+            timing.stage("parse")
+            prepared = self._plans.get(looked, schema, self._config, identity.role)
         else:
-            looked = await asyncio.to_thread(outline, request, dialect, self._config)
-        timing.stage("parse")
-        prepared = self._plans.get(looked, schema, self._config, identity.role)
+            looked, prepared = await asyncio.to_thread(self._apart, request, dialect, identity.role, schema)
+            timing.stage("parse")
         timing.stage("plan")
         if prepared.plan.action is Action.INSPECT:
             answer = await self._inspect(request, prepared, identity, schema)
@@ -147,6 +148,13 @@ class Pipeline:
         timing.stage("transaction")
         answer.headers += self._told(prepared, answer, lsn)
         return answer
+
+    def _apart(
+        self, request: HttpRequest, dialect: Dialect, role: str, schema: Schema
+    ) -> tuple[Outline, Prepared]:
+        """A large request read and planned in a thread of its own, where its plan is not kept."""
+        looked = outline(request, dialect, self._config)
+        return looked, prepare(looked, schema, self._config, role)
 
     async def _stream(
         self, context: Context, looked: Outline, prepared: Prepared, identity: Identity
