@@ -427,7 +427,7 @@ async def test_a_token_is_renewed_on_the_open_socket(aiodata_server, heard):
 
     def renewed():
         made.append(time.time())
-        return token(exp=time.time() + 3)
+        return token(exp=int(time.time()) + 3)
 
     async with Client(aiodata_server.url, renewed, callback=heard) as client:
         await client.live()

@@ -125,7 +125,7 @@ class Witness:
     async def token(self) -> str:
         """A token, short-lived for some seats."""
         life = 7200 if not self.seat.short else self.random.uniform(2, 4 if len(self.faces) > 1 else 12)
-        return token(self.seat.role, exp=time.time() + life, **self.seat.claims)
+        return token(self.seat.role, exp=round(time.time() + life), **self.seat.claims)
 
     def check_sum(self, accounts: Rows | None) -> None:
         """I4: no intermediate state is ever shown."""
