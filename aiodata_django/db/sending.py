@@ -131,6 +131,7 @@ class Sender:
     def clean(self) -> None:
         """Close and drop what was left in the session."""
         self.steps = []
+        self.streamed = -1
         for command in _CLEAN:
             self._command(command, TIDYING)
         self._sync()

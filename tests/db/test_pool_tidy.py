@@ -88,6 +88,24 @@ async def test_it_is_tidied_behind_a_verdict_a_rollback_and_a_failure_too(uri, m
     assert await pid(pool) == session
 
 
+@pytest.mark.parametrize("rows_read", [10, 20_000], ids=["whole", "long"])
+async def test_it_is_tidied_behind_a_stream(uri, make_pool, rows_read) -> None:
+    pool = await make_pool(uri, size=1)
+    session = await pid(pool)
+    for what in ("a table", "a setting", "listening"):
+        command, trace = LEFT[what]
+        before = running(command).queries
+        many = Query(f"select n from generate_series(1, {rows_read}) n".encode())
+        read = 0
+        async with await pool.stream(Batch([*before, many], "postgres", chunk=500, tidy=True)) as stream:
+            read += len(stream.first)
+            async for chunk in stream:
+                read += len(chunk)
+        assert read == rows_read
+        assert not await left(pool, trace)
+    assert await pid(pool) == session
+
+
 async def test_the_position_of_a_commit_is_told_all_the_same(uri, make_pool) -> None:
     pool = await make_pool(uri, size=1)
     result = await pool.run(running("set my.who = 'eve'", report_lsn=True))
