@@ -162,3 +162,10 @@ def test_what_would_take_too_long_is_refused(parse, text):
 
 def test_as_many_columns_as_a_row_can_have_are_read():
     assert len(grammar.parse_columns(",".join(["a"] * grammar.MOST_COLUMNS))) == grammar.MOST_COLUMNS
+
+
+def test_what_is_read_of_short_texts_is_kept_and_of_long_ones_is_not():
+    short, long = "a,b", ",".join(f"column_{number}" for number in range(1000))
+    assert grammar.parse_select(short) is grammar.parse_select(short)
+    assert grammar.parse_select(long) is not grammar.parse_select(long)
+    assert grammar.parse_select(long) == grammar.parse_select(long)

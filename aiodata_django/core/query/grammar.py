@@ -29,8 +29,8 @@ from .syntax import (
     SelectRelation,
 )
 
-MOST_COLUMNS = 1664
-"""No row of PostgreSQL has more, and none is to keep the server busy that names them."""
+MOST_COLUMNS = 1664  # no row of PostgreSQL has more
+LONGEST_KEPT = 2048  # characters; nothing keeps anybody from sending ever new texts
 
 # ---------------------------------------------------------------- words
 
@@ -348,7 +348,8 @@ def _listed(parser: p.Parser, what: str, text: str) -> Any:
 
 def _cached(function: Callable[[str], Any]) -> Callable[[str], Any]:
     """Keeps recent results: these texts are the shape of a request, so few of them come again and again."""
-    return lru_cache(maxsize=1024)(function)
+    kept = lru_cache(maxsize=1024)(function)
+    return lambda text: kept(text) if len(text) <= LONGEST_KEPT else function(text)
 
 
 @_cached
