@@ -266,7 +266,8 @@ class WireWitness(Witness):
             case Resync():
                 self.resyncs[event.why] += 1
                 if event.why == "role":
-                    self.lately = (self.seat,)
+                    # Of one turn at least; later ones may have been made since the server said so.
+                    self.lately = self.lately[1:] or self.lately
             case AuthSoon() if not self.seat.lazy:
                 return [self.session.authenticate(await self.token())]
             case Failed():

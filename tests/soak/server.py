@@ -13,7 +13,7 @@ from typing import Any
 
 from aiodata_django import cli
 from aiodata_django.core.changes.transaction import Transaction
-from aiodata_django.core.state.cursor import Cursor, Taken
+from aiodata_django.core.state.cursor import Taken
 from aiodata_django.feed import capture, gate
 from aiodata_django.feed.log import RingLog
 from aiodata_django.feed.reader2 import V2Reader
@@ -24,12 +24,19 @@ CONFIRM_LAG = 4.0
 
 def without_look_back() -> None:
     """Joins start at the end of what was received, not where visibility stands."""
+    stand, following = V2Reader._stand_at_present, V2Reader.next
 
-    def stand(self: V2Reader) -> None:
-        self.epoch, self.position = self.hub.epoch, self.hub.log.end
-        self._cursor = Cursor(self.epoch, self.position, self._subs.shape)
+    def stand_at_end(self: V2Reader) -> None:
+        stand(self)
+        self.joined_at = self.hub.log.end  # type: ignore[attr-defined]
 
-    V2Reader._stand_at_present = stand  # type: ignore[method-assign]
+    def skip_to_end(self: V2Reader) -> Transaction | None:
+        while (transaction := following(self)) and transaction.lsn <= getattr(self, "joined_at", 0):
+            self.position = transaction.lsn
+        return transaction
+
+    V2Reader._stand_at_present = stand_at_end  # type: ignore[method-assign]
+    V2Reader.next = skip_to_end  # type: ignore[method-assign]
 
 
 def without_xid_filter() -> None:
