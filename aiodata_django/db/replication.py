@@ -98,8 +98,8 @@ class ReplicationStream:
     waits for every write transaction open at that moment. Use as an async context manager.
 
     Attributes after entering: ``system``, ``slot``; ``keepalive``: every commit that ends up to here has been
-    handed out. The user moves ``received`` and ``confirmed``: what the server is told has arrived and may be
-    forgotten.
+    handed out; ``asked``: the server wants to know how far we are. The user moves ``received`` and
+    ``confirmed``: what the server is told has arrived and may be forgotten.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class ReplicationStream:
         self.received = 0
         self.confirmed = 0
         self.keepalive = 0
+        self.asked = False
 
     async def __aenter__(self) -> Self:
         """Connect, find or make the slot, start. Raises psycopg.Error, :class:`SlotLost`."""
@@ -193,16 +194,16 @@ class ReplicationStream:
         return self._connection.pgconn
 
     async def receive(self) -> list[bytes]:
-        """The next pgoutput messages, at most about a MiB; empty when only ``keepalive`` moved.
+        """The next pgoutput messages, at most about a MiB; empty when only ``keepalive`` or ``asked`` is new.
 
         Sends feedback when due, so it has to be called at least every few seconds. Raises psycopg.Error when
         the session ended.
         """
         while True:
             before = self.keepalive
-            messages = self._drain()
             self.send_feedback()
-            if messages or self.keepalive != before:
+            messages = self._drain()
+            if messages or self.asked or self.keepalive != before:
                 return messages
             await self._readable(self._feedback_due - self._now())
 
@@ -227,6 +228,7 @@ class ReplicationStream:
         _, lsn, _, reply = _KEEPALIVE.unpack_from(chunk)
         self.keepalive = max(self.keepalive, lsn)
         if reply:
+            self.asked = True
             self._feedback_due = 0.0
 
     def _ended(self) -> None:

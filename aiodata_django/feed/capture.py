@@ -7,7 +7,8 @@ A temporary slot dies with its session and the next one may miss commits: a new 
 A durable slot goes on where its confirmation stands: the same epoch, and the log drops what it had. Its
 confirmation lags ``CONFIRM_LAG`` seconds behind: a restarted process refills its ring from PostgreSQL. A slot
 that stands further on than the log was dropped and made again meanwhile: what was committed in between is in
-neither, so that is a new epoch too.
+neither, so that is a new epoch too. A durable slot made while a temporary one serves stands within the log:
+the session that goes over to it goes on with the same epoch, and nobody notices.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class Capture:
         self._told = ""
         self._log = log
         self._durable = True
-        self._birth = ""  # of a durable slot that took the place of another in our time
+        self._moving = False
+        self._history = ""  # of the last session
         self._checkpoints: deque[tuple[float, int]] = deque()
         self.stream: ReplicationStream | None = None
         self.error: Exception | None = None
@@ -82,6 +84,10 @@ class Capture:
                     self.idle_since = asyncio.get_running_loop().time()
             await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
 
+    def move(self) -> None:
+        """Go over to the durable slot, soon: there is one now that nobody uses."""
+        self._durable = self._moving = True
+
     def _tell(self, error: Exception) -> None:
         sentence = self._explain(error)
         logger.log(logging.DEBUG if sentence == self._told else logging.WARNING, "%s", sentence)
@@ -90,6 +96,7 @@ class Capture:
 
     async def _session(self, prepare: Callable[[], object]) -> None:
         self.attempts += 1
+        self._moving = False
         preparing = prepare()
         if asyncio.iscoroutine(preparing):
             await preparing
@@ -102,18 +109,20 @@ class Capture:
             await self._pump(stream)
 
     def _epoch(self, stream: ReplicationStream) -> str:
-        history = f"{stream.system.identifier}/{stream.system.timeline}/{stream.system.database}"
-        if stream.slot.temporary or stream.system.wal < self._log.end:
-            # Commits may be missing, or were undone by a restore.
-            return _hashed(f"{history}/{stream.slot.name}{secrets.token_hex(8)}")
-        if 0 < self._log.end < stream.slot.start:
-            self._birth = secrets.token_hex(8)
-        return _hashed(f"{history}/{stream.slot.name}{self._birth}")
+        slot, system = stream.slot, stream.system
+        history = f"{system.identifier}/{system.timeline}/{system.database}"
+        known, self._history = history == self._history, history
+        if known and not slot.temporary and slot.start <= self._log.end <= system.wal:
+            return self._log.epoch  # it sends what the log has once more, and then what follows
+        # Commits may be missing, or were undone by a restore. Only the first session with a durable slot goes
+        # on where the process before us ended: its epoch is the same for every process.
+        birth = secrets.token_hex(8) if slot.temporary or self._log.end else ""
+        return _hashed(f"{history}/{slot.name}{birth}")
 
     async def _pump(self, stream: ReplicationStream) -> None:
         assembler = Assembler(SpooledBuffer)
         feed = assembler.feed
-        while True:
+        while not self._moving:
             for payload in await stream.receive():
                 done = feed(payload)
                 if isinstance(done, Transaction):
@@ -130,7 +139,9 @@ class Capture:
             self.changes += len(transaction.buffer)
 
     def _confirmable(self, stream: ReplicationStream) -> int:
-        if stream.slot.temporary:
+        asked, stream.asked = stream.asked, False
+        if stream.slot.temporary or asked:
+            # A server that is shutting down asks, and waits until all that it sent is confirmed.
             return self._log.end
         now = asyncio.get_running_loop().time()
         checkpoints = self._checkpoints
