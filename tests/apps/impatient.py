@@ -2,10 +2,11 @@
 
 import sys
 
-from aiodata_django import cli
+from aiodata_django import cli, consumers
 from aiodata_django.feed import line, reader, reader2
 
 if __name__ == "__main__":
     line.PATIENCE = reader.PATIENCE = 3.0
+    consumers.CLOSING_SECONDS = 0.5
     reader2.HELLO_SECONDS = 0.5
     sys.exit(cli.main())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket as socket_
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import aiohttp
@@ -22,7 +23,10 @@ MEGABYTE = 1 << 20
 def server(request, make_module_database, as_user) -> Iterator[LiveServer]:
     admin_uri = make_module_database(SCHEMA)
     live = LiveServer(
-        as_user(admin_uri, "authenticator"), server=request.param, module="tests.apps.impatient"
+        as_user(admin_uri, "authenticator"),
+        server=request.param,
+        module="tests.apps.impatient",
+        environment={"PGRST_STATE_QUEUE_BYTES": str(64 * MEGABYTE)},  # the kernel's buffers are full before
     )
     live.admin_uri = admin_uri
     with ExitStack() as stack:
@@ -63,7 +67,8 @@ async def test_who_reads_nothing_is_let_go_in_version_1_too_and_the_others_go_on
     write(server, "truncate api.pets")
     insert = f"insert into api.pets values ({{}}, repeat('x', {MEGABYTE}))"
     async with talk(server, bearer=token()) as other, talk(server, bearer=token()) as socket:
-        socket.socket._reader._protocol.transport.pause_reading()
+        transport = socket.socket._reader._protocol.transport
+        transport.pause_reading()
         listening = asyncio.create_task(listen(other, 40))
         for n in range(40):  # far more than the kernel's buffers take
             await asyncio.to_thread(write, server, insert.format(n))
@@ -71,6 +76,45 @@ async def test_who_reads_nothing_is_let_go_in_version_1_too_and_the_others_go_on
             while sockets(server) > 1:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.1)
             await listening
+        transport.abort()  # it would wait for a farewell that it cannot hear
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="looks at the server's connections")
+async def test_a_full_line_of_version_2_is_closed_and_resumes_while_the_others_go_on(server) -> None:
+    write(server, "truncate api.pets")
+    insert = f"insert into api.pets values ({{}}, repeat('x', {MEGABYTE // 2}))"
+    async with AsyncExitStack() as stack:
+        deaf, *others = [await stack.enter_async_context(talk(server, "?v=2", token())) for _ in range(4)]
+        for socket in (deaf, *others):
+            await socket.say(HELLO)
+            at = (await socket.until("pos"))["at"]
+            if socket is deaf:
+                cursor = at
+        transport = deaf.socket._reader._protocol.transport
+        transport.get_extra_info("socket").setsockopt(socket_.SOL_SOCKET, socket_.SO_RCVBUF, 4096)
+        transport.pause_reading()
+        hearing = [asyncio.create_task(take(other, 40)) for other in others]
+        for n in range(40):  # far more than the kernel's buffers take
+            await asyncio.to_thread(write, server, insert.format(n))
+        assert [await each for each in hearing] == [list(range(40))] * 3
+        async with asyncio.timeout(25):
+            while sockets(server) > 3:  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(0.1)
+        transport.abort()
+    async with talk(server, "?v=2", token()) as socket:
+        await socket.say({**HELLO, "at": cursor})
+        assert (await socket.until("ready"))["resumed"] is True
+        assert await take(socket, 40) == list(range(40))
+
+
+async def take(socket: Talk, count: int) -> list[int]:
+    """The ids of so many rows, acknowledged as they come."""
+    ids: list[int] = []
+    while len(ids) < count:
+        frame = await socket.until("txn")
+        ids += [row["id"] for _, _, row, _ in frame["changes"]]
+        await socket.say({"op": "ack", "at": frame["at"]})
+    return ids
 
 
 async def listen(socket: Talk, count: int) -> None:

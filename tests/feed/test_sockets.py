@@ -222,6 +222,37 @@ async def test_an_unknown_table_is_an_error_of_that_subscription_alone(server) -
         assert (await socket.until("snap"))["sub"] == 3
 
 
+async def test_what_is_refused_on_an_open_socket_hurts_nothing_else(server, write) -> None:
+    async with talk(server, "?v=2") as socket:
+        await socket.say({"op": "hello", "subs": [{"id": 3, "table": "pets"}]})
+        await socket.until("snap")
+        wrong = {
+            1: {"table": "nothing"},
+            2: {"table": "pets", "query": "id=strange.1"},
+            4: {"table": "notes"},
+            5: {"table": "pets", "query": "id=eq.x"},
+        }
+        for number, sub in wrong.items():
+            await socket.say({"op": "sub", "sub": {"id": number, **sub}})
+        errors = [await socket.until("error") for _ in wrong]
+        codes = {1: "PGRST205", 2: "PGRST100", 4: "42501", 5: "22P02"}
+        assert {error["sub"]: error["code"] for error in errors} == codes
+        assert {error["fatal"] for error in errors} == {False}
+        await write("insert into api.pets values (1)")
+        assert (await socket.until("txn"))["changes"] == [["put", "pets", {"id": 1, "name": None}, [3]]]
+        for number in range(10, 10 + 1000):
+            await socket.say({"op": "sub", "sub": {"id": number, "table": "pets", "query": "id=lt.0"}})
+        assert (await socket.closed())[0] in (4429, 4400)  # too many in all, or asked for at once
+
+
+@pytest.mark.parametrize("at", ["nonsense", "", "0:0", ":::", "x" * 5000])
+async def test_a_cursor_that_is_none_of_ours_starts_over(server, at) -> None:
+    async with talk(server, "?v=2", token()) as socket:
+        await socket.say({**HELLO, "at": at})
+        assert (await socket.until("ready"))["resumed"] is False
+        await socket.until("snap")
+
+
 async def test_too_many_subscriptions_are_closed(server) -> None:
     async with talk(server, "?v=2", token()) as socket:
         await socket.say({"op": "hello", "subs": [{"id": n, "table": "pets"} for n in range(1001)]})
