@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
+from aiodata_django.core.changes.transaction import Transaction
 from aiodata_django.core.state.session import Subscription
+from aiodata_django.feed.log import RingLog
 from aiodata_django.feed.outlet import begun
 
 from .copy import Copy
@@ -73,6 +78,46 @@ async def test_each_starts_from_where_it_stands(stage) -> None:
         assert set(copy.table("pets")) == {(2,)}
         assert copy.session.state == "live"
     await in_step(here, *copies)
+
+
+class HeldLog(RingLog):
+    """A ring that gets nothing while it is held, as when the stream is slow."""
+
+    held: deque[Callable[[], object]] | None = None
+
+    def append(self, transaction: Transaction) -> bool:
+        if self.held is None:
+            return super().append(transaction)
+        self.held.append(partial(super().append, transaction))
+        return True
+
+    def advance(self, lsn: int) -> None:
+        if self.held is None:
+            super().advance(lsn)
+        else:
+            self.held.append(partial(super().advance, lsn))
+
+    def release(self) -> None:
+        while self.held:
+            self.held.popleft()()
+        self.held = None
+
+
+async def test_what_a_newcomers_snapshot_had_is_not_told_to_it_again(stage) -> None:
+    here = await stage(SCHEMA, make_log=HeldLog)
+    copies = await join(here, 2)
+    here.feed.log.held = deque()
+    await here.write("insert into api.pets values (1)", "update api.pets set owner = 'me' where id = 1")
+    newcomer = await (await Copy(here.feed, "auth", PETS).connect()).live()
+    async with asyncio.timeout(15):
+        while here.feed.cohorts.seated < 3:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    here.feed.log.release()
+    await here.write("insert into api.pets values (2)")
+    for copy in (*copies, newcomer):
+        await copy.synced()
+    assert [kind for kind, *_ in copies[0].story] == ["create", "update", "create"]
+    assert [(kind, key) for kind, _, key, _, _ in newcomer.story] == [("create", (1,)), ("create", (2,))]
 
 
 async def test_who_may_see_other_rows_is_in_step_with_others(stage) -> None:
