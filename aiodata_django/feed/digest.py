@@ -10,25 +10,49 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
+from ..core.changes.pgoutput import Values
 from ..core.changes.published import Published
 from ..core.changes.transaction import Change, Transaction
 from ..core.errors import ApiError
 from ..core.state.audience import Audience
 from .gate import Gate, Ordered, Seen
 
+T = TypeVar("T")
+
 PART_CHANGES = 1000
 _PARTS_KEPT = 4
-_ENTRIES_KEPT = 4096
+_BYTES_KEPT = 16 << 20
+_ROW_BYTES = 400
+"""What a judged row takes beside its values, roughly."""
 
 
 class Part(NamedTuple):
-    """Up to ``PART_CHANGES`` changes in a row, by the root oid of their table."""
+    """Up to ``PART_CHANGES`` changes in a row, by the root oid of their table; ``size`` of them in bytes."""
 
     number: int
     changes: Mapping[int, Sequence[Ordered]]
     last: bool
+    size: int
+
+
+class _Kept(Generic[T]):
+    """The newest of what was worked out, up to about ``_BYTES_KEPT``; one at least."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[tuple[object, ...], tuple[T, int]] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: tuple[object, ...]) -> T | None:
+        found = self._entries.get(key)
+        return found[0] if found is not None else None
+
+    def put(self, key: tuple[object, ...], value: T, size: int) -> None:
+        self._entries[key] = value, size
+        self._size += size
+        while self._size > _BYTES_KEPT and len(self._entries) > 1:
+            self._size -= self._entries.popitem(last=False)[1][1]
 
 
 class Digest:
@@ -44,8 +68,8 @@ class Digest:
         self._decoded: OrderedDict[int, Part] = OrderedDict()
         self._changes: Iterator[Change] = iter(())
         self._next = 0
-        self._work: OrderedDict[tuple[object, ...], asyncio.Task[list[Seen]]] = OrderedDict()
-        self._encoded: OrderedDict[tuple[object, ...], object] = OrderedDict()
+        self._work: _Kept[asyncio.Task[list[Seen]]] = _Kept()
+        self._encoded: _Kept[object] = _Kept()
 
     def part(self, index: int) -> Part:
         """One part; the last few are kept, an older one is decoded again from the start."""
@@ -61,12 +85,13 @@ class Digest:
 
     def _decode(self) -> Part:
         grouped: dict[int, list[Ordered]] = {}
-        order = -1
+        order, size = -1, 0
         for order, change in enumerate(islice(self._changes, PART_CHANGES)):
             root = self._roots.get(change.relation.oid)
             if root is not None:
                 grouped.setdefault(root, []).append((order, change))
-        part = Part(self._next, grouped, order + 1 < PART_CHANGES)
+                size += _ROW_BYTES + _bytes(change.new) + _bytes(change.old)
+        part = Part(self._next, grouped, order + 1 < PART_CHANGES, size)
         self._decoded[self._next] = part
         self._next += 1
         if len(self._decoded) > _PARTS_KEPT:
@@ -75,28 +100,30 @@ class Digest:
 
     async def seen(self, index: int, audience: Audience, gate: Gate) -> Sequence[Seen]:
         """What an audience gets to know of a part. Whoever asks first has it judged; ApiError is shared."""
-        changes = self.part(index).changes.get(audience.table)
+        part = self.part(index)
+        changes = part.changes.get(audience.table)
         if not changes:
             return ()
         # Open audiences of one table differ in nothing but who they are.
         who = (index, audience.table, audience.columns) if audience.open else (index, audience)
-        if who not in self._work:
+        work = self._work.get(who)
+        if work is None:
             work = asyncio.create_task(gate.judge(audience, self._published, changes))
             work.add_done_callback(_retrieved)
-            self._work[who] = work
-            if len(self._work) > _ENTRIES_KEPT:
-                self._work.popitem(last=False)
-        return await asyncio.shield(self._work[who])
+            self._work.put(who, work, part.size)
+        return await asyncio.shield(work)
 
     def encoded(self, key: tuple[object, ...]) -> object | None:
         """What a socket with the same ``key`` has sent already."""
         return self._encoded.get(key)
 
-    def keep(self, key: tuple[object, ...], frames: object) -> None:
-        """Remember what is sent, for the other sockets with this ``key``."""
-        self._encoded[key] = frames
-        if len(self._encoded) > _ENTRIES_KEPT:
-            self._encoded.popitem(last=False)
+    def keep(self, key: tuple[object, ...], frames: object, size: int) -> None:
+        """Remember what is sent, so many characters, for the other sockets with this ``key``."""
+        self._encoded.put(key, frames, size + _ROW_BYTES)
+
+
+def _bytes(values: Values | None) -> int:
+    return sum(len(value) for value in values or () if isinstance(value, bytes))
 
 
 def _retrieved(work: asyncio.Task[list[Seen]]) -> None:

@@ -51,7 +51,7 @@ async def encoded(digest: Digest, number: int, layouts: tuple[Layout, ...], gate
     known = cast("Encoded | None", digest.encoded(who))
     if known is None:
         known = await _encode(digest, number, layouts, gate)
-        digest.keep(who, known)
+        digest.keep(who, known, sum(map(len, known.batches)))
     return known
 
 
@@ -66,7 +66,7 @@ def transaction_frame(
         time = _commit_time(transaction.time)
         text = frames.txn(start, at, transaction.xid, time, changes, more=more)
         known = SharedFrame(text, None if more else at)
-        digest.keep(who, known)
+        digest.keep(who, known, len(text))
     return cast(SharedFrame, known)
 
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import psycopg
 
@@ -31,7 +32,8 @@ from .log import Log, LogTrimmed
 
 logger = logging.getLogger("aiodata.feed")
 
-_DIGESTS_KEPT = 512
+_CHANGES_KEPT, _DIGEST = 5000, 10
+"""So many changes are kept ready; a transaction counts as ``_DIGEST`` more than it has."""
 _POLL_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025)
 
 
@@ -84,7 +86,11 @@ class Hub:
         self._readers: dict[int, set[Reader]] = {}
         self._every: set[Reader] = set()
         self._present: set[Reader] = set()  # also those with no table to be woken for
-        self._digests: OrderedDict[int, Digest] = OrderedDict()
+        # Whoever reads a large transaction holds its digest, and the others find it. The newest are kept for
+        # those who come later; all of them would be many times what the log holds.
+        self._digests: WeakValueDictionary[int, Digest] = WeakValueDictionary()
+        self._kept: deque[Digest] = deque()
+        self._kept_changes = 0
         self._odd: set[int] = set()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []
         self._look: asyncio.Task[None] | None = None
@@ -127,9 +133,16 @@ class Hub:
         known = self._digests.get(transaction.lsn)
         if known is None or known.transaction is not transaction:
             known = self._digests[transaction.lsn] = Digest(transaction, self.catalogue.published)
-            if len(self._digests) > _DIGESTS_KEPT:
-                self._digests.popitem(last=False)
+            self._kept.append(known)
+            self._kept_changes += len(transaction.buffer) + _DIGEST
+            while self._kept_changes > _CHANGES_KEPT and len(self._kept) > 1:
+                self._kept_changes -= len(self._kept.popleft().transaction.buffer) + _DIGEST
         return known
+
+    def _forget_digests(self) -> None:
+        self._digests.clear()
+        self._kept.clear()
+        self._kept_changes = 0
 
     async def passed(self, lsn: int) -> None:
         """Wait until everything committed up to ``lsn`` is visible; nudges the stream when it is idle."""
@@ -172,7 +185,7 @@ class Hub:
         await self.catalogue.load()
         self._log_epoch, self._last = epoch, start
         self.epoch, self.position = f"{epoch}.{self._gaps}", start
-        self._digests.clear()
+        self._forget_digests()
         self.started.set()
         self._wake_all()
 
@@ -240,7 +253,7 @@ class Hub:
         async with self._looking:
             self._look = None  # who asks from now on may know of something newer
             if await self.catalogue.refresh():
-                self._digests.clear()
+                self._forget_digests()
                 self._odd.clear()
                 self._wake_all()
 

@@ -218,7 +218,7 @@ class V1Reader(SocketReader):
         frames = digest.encoded(who)
         if frames is None:
             frames = await self._encode(digest, number, audiences)
-            digest.keep(who, frames)
+            digest.keep(who, frames, sum(map(len, frames)))
         return frames  # type: ignore[return-value]
 
     async def _encode(self, digest: Digest, number: int, audiences: Sequence[Audience]) -> Sequence[str]:
