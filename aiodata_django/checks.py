@@ -17,6 +17,7 @@ aiodata.W133     (database) no change events: wal_level
 aiodata.W134     (database) no change events: the login role has no REPLICATION right
 aiodata.W135     (database) no change events: no replication slot is free
 aiodata.W136     (database) no change events: no publication, and no right to create it
+aiodata.W137     (database) the publication is not as it should be, and there is no right to alter it
 ===============  =========================================================================================
 
 Those of the database run with ``manage.py check --database default`` and with ``migrate``.
@@ -30,6 +31,7 @@ from textwrap import shorten
 from typing import Any, NamedTuple
 
 import psycopg
+from asgiref.sync import async_to_sync
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as CheckWarning
 from psycopg.rows import args_row
@@ -38,6 +40,7 @@ from .conf import ConfigurationError, Settings, current
 from .core.schemafile import SchemaChange, SchemaFileError, diff
 from .core.schemafile import load as read_schema
 from .db.catalog import load_schema_sync
+from .feed.setup import Names, opened
 from .registry import tables_checks
 
 _STATE = """
@@ -52,7 +55,9 @@ select current_user,
                           and (slot_name ~ '^aiodata_' or slot_name = %(slot)s::text))
         from pg_catalog.pg_replication_slots),
        has_database_privilege(current_database(), 'create')
-       or exists (select from pg_catalog.pg_publication where pubname = %(publication)s::text)
+       or exists (select from pg_catalog.pg_publication where pubname = %(publication)s::text),
+       coalesce((select not pg_has_role(current_user, p.pubowner, 'usage')
+                 from pg_catalog.pg_publication p where p.pubname = %(publication)s::text), false)
 from pg_catalog.pg_roles r
 where r.rolname = current_user
 """
@@ -130,6 +135,7 @@ class _State(NamedTuple):
     may_become: bool | None
     slot: bool
     publication: bool
+    publication_of_others: bool
 
 
 def _role_checks(settings: Settings, state: _State) -> Iterator[CheckMessage]:
@@ -165,6 +171,15 @@ def _feed_checks(settings: Settings, state: _State) -> Iterator[CheckMessage]:
             f'No change events: there is no publication "{publication}", and "{login}" may not create it.'
         )
         yield CheckWarning(message, hint=hint, id="aiodata.W136")
+    if state.publication_of_others:  # our own is mended when the server starts
+        for problem in async_to_sync(_publication_problems)(settings):
+            message = f'The publication "{publication}" is not as it should be.'
+            yield CheckWarning(message, hint=problem, id="aiodata.W137")
+
+
+async def _publication_problems(settings: Settings) -> list[str]:
+    async with opened(settings.db_uri, Names(settings.db_schemas, settings.feed_publication)) as setup:
+        return await setup.publication_problems()
 
 
 def _schema_file_checks(settings: Settings) -> Iterator[CheckMessage]:

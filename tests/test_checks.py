@@ -76,6 +76,20 @@ def test_a_publication_that_cannot_be_made_is_warned_of(served, make_database):
     assert "aiodata_feed create" in message.hint
 
 
+def test_a_publication_of_somebody_else_that_leaves_something_out_is_warned_of(served, make_database):
+    uri = make_database(
+        "create schema api; create table api.t (id int primary key);"
+        "create publication aiodata for table api.t with (publish = 'insert')"
+    )
+    settings = {"DB_URI": as_user_of(uri, "authenticator"), "DB_ANON_ROLE": "anon", "DB_SCHEMAS": "api"}
+    with override_settings(AIODATA=settings):
+        [message] = check_database(databases=["default"])
+    assert message.id == "aiodata.W137"
+    assert "alter publication" in message.hint
+    with override_settings(AIODATA=settings | {"DB_URI": uri}):  # who may mend it does
+        assert ids(check_database(databases=["default"])) == ["aiodata.W132"]
+
+
 def test_a_superuser_who_serves_is_warned_of(make_database):
     with override_settings(AIODATA={"DB_URI": make_database(), "DB_ANON_ROLE": "anon"}):
         assert "aiodata.W132" in ids(check_database(databases=["default"]))

@@ -12,7 +12,7 @@ Source: https://www.postgresql.org/docs/18/logical-replication-publication.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
@@ -24,24 +24,53 @@ from ..core.names import QualifiedName, quote_ident
 
 PUBLISHED_SQL = files(__package__).joinpath("published.sql").read_text("utf-8").encode()
 
+# Columns that older versions lack are looked up in the row as JSON: row filters and column lists came with
+# PostgreSQL 15, publish_generated_columns with 18.
 _MEMBERS = """
-select p.puballtables, p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate, p.pubviaroot,
+select p.oid::text || '.' || p.xmin,
+    p.pubinsert and p.pubupdate and p.pubdelete and p.pubtruncate,
+    p.pubviaroot, coalesce(to_jsonb(p) ->> 'pubgencols', 's') = 's',
     coalesce((select json_agg(json_build_array(t.schemaname, t.tablename))
               from pg_publication_tables t where t.pubname = p.pubname), '[]'),
-    coalesce((select json_agg(r.prrelid::bigint) from pg_publication_rel r where r.prpubid = p.oid), '[]')
+    coalesce((select json_object_agg(r.prrelid, r.oid::text || '.' || r.xmin)
+              from pg_publication_rel r where r.prpubid = p.oid), '{}'),
+    coalesce((select json_agg(r.prrelid::bigint)
+              from pg_publication_rel r cross join lateral to_jsonb(r) j
+              where r.prpubid = p.oid and coalesce(j ->> 'prqual', j ->> 'prattrs') is not null), '[]')
 from pg_publication p where p.pubname = $1
+"""
+_SCHEMAS = """
+select coalesce(json_object_agg(n.nspname, s.oid::text), '{}')
+from pg_publication_namespace s
+join pg_publication p on p.oid = s.pnpubid
+join pg_namespace n on n.oid = s.pnnspid
+where p.pubname = $1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A publication as it is: ``members`` are the leaves it publishes, ``listed`` the oids named in it."""
+    """A publication as it is: ``members`` are the leaves it publishes.
+
+    ``listed`` and ``schemas`` are the tables (by oid) and schemas named in it, and ``revision`` is its own:
+    texts that are others when the same is published anew. ``narrowed`` are tables of which it leaves out rows
+    or columns.
+    """
 
     name: str
     members: frozenset[QualifiedName]
-    listed: frozenset[int]
+    revision: str
+    listed: Mapping[int, str]
+    schemas: Mapping[str, str]
+    narrowed: frozenset[int]
     complete: bool = True  # publishes all four kinds of change
     via_root: bool = False
+    generated: bool = True  # publishes stored generated columns, where PostgreSQL can
+
+    def revision_of(self, table: PublishedTable) -> str:
+        """Another text when the table was left out for a while, however short."""
+        listed = self.listed.get(table.oid) or self.listed.get(table.root)
+        return f"{self.revision}/{listed or self.schemas.get(table.schema, '')}"
 
 
 async def load_published(
@@ -59,9 +88,21 @@ async def load_publication(connection: AsyncConnection[Any], name: str) -> Publi
     row = await (await AsyncRawCursor(connection).execute(_MEMBERS, [name])).fetchone()
     if row is None:
         return None
-    _, complete, via_root, members, listed = row
+    revision, complete, via_root, generated, members, listed, narrowed = row
+    schemas: Mapping[str, str] = {}
+    if connection.info.server_version >= 150000:
+        found = await (await AsyncRawCursor(connection).execute(_SCHEMAS, [name])).fetchone()
+        schemas = found[0] if found is not None else {}
     return Publication(
-        name, frozenset(QualifiedName(*member) for member in members), frozenset(listed), complete, via_root
+        name,
+        frozenset(QualifiedName(*member) for member in members),
+        revision,
+        {int(oid): entry for oid, entry in listed.items()},
+        schemas,
+        frozenset(narrowed),
+        complete,
+        via_root,
+        generated,
     )
 
 
@@ -79,24 +120,42 @@ def mending(published: Published, publication: Publication | None, name: str, ve
     if publication is None:
         return [_create(_listed(published, wanted), name, version)]
     statements = []
-    missing = [table for table in wanted if table.qualified not in publication.members]
+    narrowed = [t for t in published.tables.values() if t.oid in publication.narrowed]
+    covered = {t.root for t in wanted if published.tables[t.root].qualified in publication.members}
+    missing = [
+        t
+        for t in wanted
+        if t in narrowed or (t.qualified not in publication.members and t.root not in covered)
+    ]
     harmful = [t for t in published.tables.values() if t.obstacle and t.oid in publication.listed]
-    if not publication.complete or publication.via_root:
-        statements.append(f"alter publication {quote_ident(name)} set ({_options(0)})")
-    if harmful:
-        names = ", ".join(f"only {table.qualified.sql}" for table in harmful)
-        statements.append(f"alter publication {quote_ident(name)} drop table {names}")
+    stored = any(column.generated == "s" for table in wanted for column in table.columns)
+    if not publication.complete or publication.via_root or (stored and not publication.generated):
+        statements.append(f"alter publication {quote_ident(name)} set ({_options(version)})")
+    if out := dict.fromkeys(f"only {table.qualified.sql}" for table in (*harmful, *narrowed)):
+        statements.append(f"alter publication {quote_ident(name)} drop table {', '.join(out)}")
     if missing:
         tables = ", ".join(_listed(published, missing))
         statements.append(f"alter publication {quote_ident(name)} add table {tables}")
     return statements
 
 
-def told_whole(published: Published, publication: Publication) -> Published:
+def harmed(published: Published, publication: Publication | None) -> list[PublishedTable]:
+    """Tables published with their whole schema or database, whose updates and deletes may fail for it."""
+    if publication is None:
+        return []
+    return [
+        table
+        for table in published.tables.values()
+        if table.obstacle and table.oid not in publication.listed and table.qualified in publication.members
+    ]
+
+
+def told_whole(published: Published, publication: Publication, unsettled: Container[int] = ()) -> Published:
     """With an obstacle for every table of which the publication, as it is, leaves something out.
 
     Whoever followed such a table would be wrong without knowing: better it is not offered. Of a partitioned
-    table no partition may be missing.
+    table no partition may be missing. A table that is published anew has another revision, and once more when
+    it is ``unsettled`` (by oid) no longer.
     """
     obstacles: dict[int, str] = {}
     for table in published.tables.values():
@@ -107,10 +166,11 @@ def told_whole(published: Published, publication: Publication) -> Published:
             obstacles[table.oid] = obstacle
             if table.root != table.oid:
                 obstacles.setdefault(table.root, f"its partition {table.qualified}: {obstacle}")
-    tables = {
-        oid: replace(table, obstacle=table.obstacle or obstacles.get(oid))
-        for oid, table in published.tables.items()
-    }
+    tables = {}
+    for oid, table in published.tables.items():
+        parts = (table.revision, publication.revision_of(table), "unsettled" if oid in unsettled else "")
+        obstacle = table.obstacle or obstacles.get(oid)
+        tables[oid] = replace(table, obstacle=obstacle, revision=" ".join(filter(None, parts)))
     return Published(tables, published.shapes)
 
 
@@ -121,6 +181,8 @@ def _left_out(table: PublishedTable, publication: Publication) -> str | None:
         return f"it is not in the publication {publication.name}"
     if not publication.complete:
         return f"the publication {publication.name} leaves out some kinds of changes"
+    if table.oid in publication.narrowed:
+        return f"the publication {publication.name} leaves out some of its rows or columns"
     return None
 
 

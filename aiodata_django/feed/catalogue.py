@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import psycopg
 from psycopg import errors
@@ -16,7 +16,7 @@ from psycopg import errors
 from ..core.changes.published import Published
 from ..core.errors import ApiError
 from ..core.state.audience import Grants
-from ..db.published import load_publication, load_published, mending, told_whole
+from ..db.published import Publication, load_publication, load_published, mending, told_whole
 from .control import Control
 from .gate import Gate
 
@@ -47,6 +47,8 @@ class Catalogue:
         self._further = further
         self._grants: dict[str, Grants] = {}
         self._fingerprint = ""
+        self._entries: dict[int, str] | None = None  # each table's place in the publication; None before any
+        self._unsettled: dict[int, int] = {}
         self._loading = asyncio.Lock()  # of two loads at once the older might end last
         self.published = Published({})
         self.version = 0
@@ -87,9 +89,16 @@ class Catalogue:
     async def refresh(self) -> bool:
         """Read everything anew if a definition or privilege changed. True when so."""
         async with self._loading:
-            if await self._control.fingerprint() == self._fingerprint:
+            if await self._control.fingerprint() == self._fingerprint and not await self._settles():
                 return False
             return await self._load()
+
+    async def _settles(self) -> bool:
+        """Whether a transaction that a table waited for has ended (see :meth:`_settled`)."""
+        if not self._unsettled:
+            return False
+        horizon = (await self._control.snapshot()).xmin
+        return any(xid <= horizon for xid in self._unsettled.values())
 
     def forget(self) -> None:
         """The next :meth:`refresh` loads."""
@@ -145,6 +154,7 @@ class Catalogue:
         """Make the publication hold all it should, if we may; what of the tables is told then."""
         publication = await load_publication(connection, self._publication)
         statements = mending(published, publication, self._publication, connection.info.server_version)
+        known = self._entries if self._entries is not None else _entries(published, publication)
         told, self.problem = self.problem, None
         try:
             for statement in statements:
@@ -159,4 +169,28 @@ class Catalogue:
             pass  # another process made it in this moment
         self.exists = publication is not None or self.problem is None
         publication = await load_publication(connection, self._publication) if statements else publication
-        return published if publication is None else told_whole(published, publication)
+        if publication is None:
+            return published
+        return told_whole(published, publication, await self._settled(published, publication, known))
+
+    async def _settled(
+        self, published: Published, publication: Publication, known: Mapping[int, str]
+    ) -> Container[int]:
+        """The tables that are published anew, until every transaction that was open then has ended.
+
+        What such a transaction had written before is not in the WAL for us, and no snapshot shows it until it
+        commits: whoever reads the table now has to read it again.
+        """
+        snapshot = await self._control.snapshot()
+        self._entries = _entries(published, publication)
+        anew = {oid: snapshot.xmax for oid, entry in self._entries.items() if known.get(oid) != entry}
+        self._unsettled = {oid: xid for oid, xid in (self._unsettled | anew).items() if xid > snapshot.xmin}
+        return self._unsettled
+
+
+def _entries(published: Published, publication: Publication | None) -> dict[int, str]:
+    """Of each table that is published, which entry of the publication it is by."""
+    if publication is None:
+        return {}
+    tables = published.tables.values()
+    return {t.oid: publication.revision_of(t) for t in tables if t.qualified in publication.members}

@@ -23,7 +23,7 @@ _FORMATS = (
     "select current_setting('TimeZone'), current_setting('IntervalStyle'), current_setting('bytea_output')"
 )
 
-_FINGERPRINT = b"""
+_FINGERPRINT = """
 select pg_catalog.md5(pg_catalog.concat_ws('|',
     (select string_agg(pg_catalog.concat_ws(',', c.oid, c.relname, c.relnamespace, c.relowner, c.relacl::text,
             c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relkind), ';' order by c.oid)
@@ -46,8 +46,9 @@ select pg_catalog.md5(pg_catalog.concat_ws('|',
         from pg_namespace n),
     (select string_agg(pg_catalog.concat_ws(',', p.oid, p.xmin), ';' order by p.oid)
         from pg_publication p),
-    (select string_agg(pg_catalog.concat_ws(',', p.prrelid, p.prpubid), ';' order by p.oid)
+    (select string_agg(pg_catalog.concat_ws(',', p.prrelid, p.prpubid, p.xmin), ';' order by p.oid)
         from pg_publication_rel p),
+    {schemas}
     (select string_agg(pg_catalog.concat_ws(',', t.oid, t.xmin), ';' order by t.oid)
         from pg_type t where t.typtype in ('d', 'e') and t.oid >= 16384),
     (select string_agg(pg_catalog.concat_ws(',', e.oid, e.xmin), ';' order by e.oid) from pg_enum e),
@@ -58,6 +59,11 @@ select pg_catalog.md5(pg_catalog.concat_ws('|',
         where w.oid >= 16384 and c.relpersistence = 'p')
 ))
 """
+_SCHEMAS = """
+    (select string_agg(pg_catalog.concat_ws(',', s.pnnspid, s.pnpubid, s.xmin), ';' order by s.oid)
+        from pg_publication_namespace s),
+"""
+"""Schemas published whole, from PostgreSQL 15 on."""
 
 
 class Control:
@@ -116,7 +122,9 @@ class Control:
 
     async def fingerprint(self) -> str:
         """Changes whenever a definition or a privilege does that decides what is sent to whom."""
-        return str((await self.row(_FINGERPRINT))[0])
+        version = (await self.connection()).info.server_version
+        sql = _FINGERPRINT.replace("{schemas}", _SCHEMAS if version >= 150000 else "")
+        return str((await self.row(sql.encode()))[0])
 
     async def formats(self) -> Mapping[str, str]:
         """How sessions of this database write values, so that events and answers agree."""

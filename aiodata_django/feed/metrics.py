@@ -29,6 +29,10 @@ class _Figures(Collector):
         status = self._status
         yield _gauge("streaming", "Whether changes are streamed from PostgreSQL.", status.streaming)
         yield _gauge("lag_seconds", "How far readers may be behind.", status.lag)
+        if status.lag_bytes is not None:
+            yield _gauge("lag_bytes", "PostgreSQL's log that is not received yet.", status.lag_bytes)
+        if status.retained_bytes is not None:
+            yield _gauge("retained_bytes", "PostgreSQL's log that the slot keeps.", status.retained_bytes)
         yield _gauge("ring_bytes", "Memory held by recent transactions.", status.ring_bytes)
         yield _gauge("ring_seconds", "How far back clients may resume.", status.ring_seconds)
         yield _counter("transactions", "Transactions received.", status.transactions)

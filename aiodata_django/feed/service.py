@@ -36,6 +36,7 @@ from .problems import WAITING, problem_of
 from .reader import V1Reader
 from .reader2 import V2Reader
 from .rows import Follower, RowTransaction
+from .slotwatch import SlotWatch
 from .status import FeedStatus, counted
 
 logger = logging.getLogger("aiodata.feed")
@@ -85,6 +86,7 @@ class Feed:
         self.log: RingLog
         self.hub: Hub
         self.capture: Capture
+        self.slot_watch: SlotWatch
 
     # Life ---------------------------------------------------------------------------------------------
 
@@ -95,9 +97,11 @@ class Feed:
         self.capture = Capture(self._open_stream, self.log, self._explain)
         self.hub = Hub(self.log, self.control, self.catalogue, self.gate, lambda: self.capture.idle_since)
         self.cohorts = Cohorts(self.hub)
+        self.slot_watch = SlotWatch(self.control, self.capture, self.log, self._slot)
         self._spawn(self.capture.run(self._prepare))
         self._spawn(self.hub.run())
         self._spawn(self.hub.watch(WATCH_SECONDS))
+        self._spawn(self.slot_watch.run(WATCH_SECONDS))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -158,6 +162,9 @@ class Feed:
             position=lsn_text(self.hub.position),
             received=lsn_text(self.log.end),
             lag=self.hub.lag_ms() / 1000,
+            lag_bytes=self.slot_watch.lag_bytes,
+            retained_bytes=self.slot_watch.retained_bytes,
+            changes_per_second=round(self.slot_watch.changes_per_second, 1),
             ring_bytes=self.log.held_bytes,
             ring_seconds=self.log.span,
             ring_transactions=len(self.log),

@@ -18,7 +18,7 @@ import psycopg
 
 from ..core.changes.published import Published, PublishedTable
 from ..core.names import quote_ident, quote_literal
-from ..db.published import load_publication, load_published, mending, publishable
+from ..db.published import harmed, load_publication, load_published, mending, publishable
 from .control import PREFIX, Control
 
 _TAGS = (
@@ -152,16 +152,28 @@ class Setup:
     async def check(self) -> tuple[list[str], list[str]]:
         """What keeps events from flowing, and what only makes them fewer or dearer; both say what to do."""
         server, slot = await self._server(), await self._slot()
-        published, publication = await self._published()
+        published, _ = await self._published()
         problems = [*_server_problems(server), *_slot_problems(server, slot)]
+        problems += await self.publication_problems()
         warnings = _slot_warnings(server, slot)
-        problems += [
-            f"run as the tables' owner: {sql}"
-            for sql in mending(published, publication, self._names.publication, await self._version())
-        ]
         for table in published.by_name.values():
             warnings += _table_warnings(table)
         return problems, warnings
+
+    async def publication_problems(self) -> list[str]:
+        """What the publication lacks, or does that it should not, with what to run."""
+        published, publication = await self._published()
+        name = self._names.publication
+        problems = [
+            f"run as the tables' owner: {sql}"
+            for sql in mending(published, publication, name, await self._version())
+        ]
+        return problems + [
+            f"{table.qualified} is published by {name} with its whole schema or database, and its updates and"
+            f" deletes may fail for that: {table.obstacle}; mend the table, or drop the publication and run"
+            ' "manage.py aiodata_feed create", which names the tables one by one'
+            for table in harmed(published, publication)
+        ]
 
     # Parts --------------------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ class FeedStatus:
     """The figures of one process. Sizes are bytes, times seconds.
 
     ``lag`` is how far readers may be behind; ``ring_seconds`` how far back a client may resume; ``resyncs``
-    are snapshots sent, by cause, joins included; ``checks`` row images judged by PostgreSQL.
+    are snapshots sent, by cause, joins included; ``checks`` row images judged by PostgreSQL. As of a few
+    seconds ago: ``lag_bytes`` of PostgreSQL's log not received yet, ``retained_bytes`` of it that the slot
+    keeps (None while nothing streams), ``changes_per_second`` of rows.
     """
 
     problem: str | None
@@ -27,6 +29,9 @@ class FeedStatus:
     position: str
     received: str
     lag: float
+    lag_bytes: int | None
+    retained_bytes: int | None
+    changes_per_second: float
     ring_bytes: int
     ring_seconds: float
     ring_transactions: int

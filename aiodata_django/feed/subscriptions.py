@@ -144,8 +144,8 @@ class Subscriptions:
         return [piece for piece, audience in self.pieces.items() if audience.guarded and piece[1] in moved]
 
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256()
+        published, digest = self._catalogue.published, hashlib.sha256()
         for piece, audience in sorted(self.pieces.items(), key=lambda item: item[0]):
-            table = self._catalogue.published.tables[piece[1]]
-            digest.update(repr((piece, audience, table.key, table.columns, table.revision)).encode())
+            table, history = published.tables[piece[1]], published.histories[piece[1]]
+            digest.update(repr((piece, audience, table.key, table.columns, history)).encode())
         return digest.hexdigest()[:12]

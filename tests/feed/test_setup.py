@@ -1,11 +1,12 @@
 """What the feed needs is made and removed without a trace; checks say what to do."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
 
-from aiodata_django.feed import capture
+from aiodata_django.feed import capture, service
 from aiodata_django.feed.setup import Names, Setup, opened
 
 from .conftest import Stage, staged
@@ -106,6 +107,36 @@ async def test_a_durable_slot_lets_clients_go_on_after_a_restart_of_the_server(m
             assert told == [("create", (1,)), ("create", (2,))]
             assert copy.resyncs == []
             assert [e.resumed for e in copy.events if type(e).__name__ == "Ready"] == [False, True]
+
+
+async def test_a_durable_slot_made_while_serving_is_taken_and_nobody_notices(
+    make_database, monkeypatch
+) -> None:
+    monkeypatch.setattr(service, "WATCH_SECONDS", 0.2)
+    uri = make_database(SCHEMA)
+    known = names(uri)
+    async with opened(uri, known) as setup, staged(uri, feed_slot=known.slot) as here:
+        await here.feed.ready()
+        copy = await (await Copy(here.feed, "auth").connect()).live()
+        first = await here.listen("auth")
+        assert here.feed.status().slot_temporary
+        written = 0
+        try:
+            await setup.create()
+            async with asyncio.timeout(15):
+                while here.feed.status().slot != known.slot or written < 20:
+                    written += 1
+                    await here.write(f"insert into api.pets values ({written})")
+            await copy.synced()
+            assert [key for _, table, key, _, _ in copy.story if table == "pets"] == [
+                (number,) for number in range(1, written + 1)
+            ]
+            assert (copy.closed, first.closed) == (None, None)
+            assert set(copy.resyncs) <= {"schema"}  # of the table whose identity was made full
+            assert [frame[3][0]["id"] for frame in await first.heard(written)] == list(range(1, written + 1))
+        finally:
+            await here.feed.stop()
+            await setup.drop()
 
 
 async def test_a_slot_made_again_in_a_moment_is_not_taken_for_the_old_one(make_database, monkeypatch) -> None:

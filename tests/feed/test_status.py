@@ -1,8 +1,11 @@
 """The figures tell what happened, as JSON values and in Prometheus' format."""
 
+import asyncio
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiodata_django.core.state.session import Subscription
+from aiodata_django.feed import service
 from aiodata_django.feed.metrics import prometheus
 
 from .copy import Copy
@@ -39,3 +42,22 @@ async def test_figures_count_what_happened(stage) -> None:
     assert samples["aiodata_feed_sockets", "live"] == 1
     assert samples["aiodata_feed_resyncs_total", "join"] == 1
     assert samples["aiodata_feed_ring_bytes",] == status.ring_bytes
+
+
+async def test_what_the_slot_keeps_and_how_fast_changes_come_is_told(stage, monkeypatch) -> None:
+    monkeypatch.setattr(service, "WATCH_SECONDS", 0.2)
+    here = await stage(SCHEMA)
+    rates = []
+    async with asyncio.timeout(15):
+        while not rates or max(rates) == 0:
+            await here.write("insert into api.pets select max(id) + 1 from (table api.pets union select 0) x")
+            await asyncio.sleep(0.05)
+            rates.append(here.feed.status().changes_per_second)
+    status = here.feed.status()
+    assert status.retained_bytes is not None
+    assert status.retained_bytes >= 0
+    assert status.lag_bytes is not None
+    text = prometheus(status).decode()
+    assert f"aiodata_feed_retained_bytes {float(status.retained_bytes)}" in text
+    assert "aiodata_feed_lag_bytes " in text
+    await here.feed.stop()

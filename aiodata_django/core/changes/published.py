@@ -47,7 +47,7 @@ class PublishedTable:
     ``depends`` are the oids of other tables its policies read; ``looks_itself_up``: they look at rows of this
     table other than by their columns, so that the image of a row that is gone cannot be judged.
     ``revision`` changes with everything else that decides how rows look or who sees them, such as the labels
-    of an enum or a function that a policy calls.
+    of an enum or a function that a policy calls, and when the table is published anew.
     """
 
     oid: int
@@ -113,6 +113,14 @@ class Published:
     def by_name(self) -> Mapping[QualifiedName, PublishedTable]:
         """Exposed tables that are no partitions, by name."""
         return {t.qualified: t for t in self.tables.values() if t.exposed and t.root == t.oid}
+
+    @cached_property
+    def histories(self) -> Mapping[int, tuple[tuple[int, str | None], ...]]:
+        """For each root, its tables' revisions: other ones when a partition has come or gone, too."""
+        found: dict[int, list[tuple[int, str | None]]] = {}
+        for oid, table in sorted(self.tables.items()):
+            found.setdefault(table.root, []).append((oid, table.revision))
+        return {root: tuple(revisions) for root, revisions in found.items()}
 
     @cached_property
     def renderers(self) -> Renderers:
