@@ -49,6 +49,37 @@ async def test_a_privilege_that_went_before_we_heard_of_it_empties_the_table_wit
     assert copy.failures == []
 
 
+async def test_a_column_granted_and_revoked_comes_and_goes_for_that_role(stage) -> None:
+    here = await stage(
+        SCHEMA + "grant usage on schema api to anon; grant select (id, name) on api.pets to anon;"
+    )
+    await here.write("insert into api.pets values (1, 'Aqui', 'red')")
+    copy = await (await Copy(here.feed, "anon", Subscription(1, "pets")).connect()).live()
+    other = await (await Copy(here.feed, "auth", Subscription(1, "pets")).connect()).live()
+    assert copy.table("pets") == {(1,): '{"id":1,"name":"Aqui"}'}
+    await here.write("grant select (color) on api.pets to anon")
+    await here.feed.reload()
+    copy.say(copy.session.subscribe(Subscription(2, "pets", "select=id,color")))
+    await here.write("insert into api.pets values (2, 'Bea', 'blue')")
+    await copy.synced()
+    assert copy.rows[1, "pets"] == {
+        (1,): '{"id":1,"name":"Aqui","color":"red"}',
+        (2,): '{"id":2,"name":"Bea","color":"blue"}',
+    }
+    assert copy.rows[2, "pets"] == {(1,): '{"id":1,"color":"red"}', (2,): '{"id":2,"color":"blue"}'}
+    assert (copy.resyncs, copy.failures) == (["schema"], [])
+    await here.write("revoke select (color) on api.pets from anon")
+    await here.feed.reload()
+    await here.write("update api.pets set color = 'secret', name = 'Cleo' where id = 1")
+    await copy.synced()
+    assert copy.rows[1, "pets"] == {(1,): '{"id":1,"name":"Cleo"}', (2,): '{"id":2,"name":"Bea"}'}
+    assert [(failure.sub, failure.code) for failure in copy.failures] == [(2, "42501")]
+    assert "secret" not in repr(copy.events)
+    await other.synced()
+    assert set(other.resyncs) <= {"schema"}  # the whole table's definition counts as changed
+    assert "secret" in other.table("pets")[1,]
+
+
 @pytest.fixture
 def guest(postgres) -> Iterator[str]:
     """A role that may be dropped."""

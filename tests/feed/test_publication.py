@@ -62,6 +62,21 @@ async def test_what_a_publication_left_out_for_a_while_is_made_up_for(stage, har
     assert status.problem is None
 
 
+async def test_a_schema_that_is_published_no_more_is_noticed(stage) -> None:
+    here = await stage(SCHEMA)
+    if int(await here.value("select current_setting('server_version_num')")) < 150000:
+        pytest.skip("PostgreSQL 14 publishes no schemas")
+    await here.write("alter publication aiodata set tables in schema api")
+    await here.feed.hub.refresh()
+    copy = await (await Copy(here.feed, "auth", PETS).connect()).live()
+    await here.write(
+        "alter publication aiodata drop tables in schema api", "insert into api.pets values (1, 'a')"
+    )
+    await here.feed.hub.refresh()
+    await here.write("insert into api.pets values (2, 'b')")
+    await copy.until(lambda: len(copy.table("pets")) == 2)
+
+
 async def test_what_a_transaction_wrote_before_its_table_was_published_comes_when_it_commits(stage) -> None:
     here = await stage(SCHEMA)
     copy = await (await Copy(here.feed, "auth", PETS).connect()).live()
