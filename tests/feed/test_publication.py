@@ -9,7 +9,7 @@ from aiodata_django.core.state.session import Subscription
 from aiodata_django.feed.setup import Names, opened
 
 from .copy import Copy
-from .test_reader2 import equal
+from .zoo import equal
 
 SCHEMA = """
 create schema api;
