@@ -178,23 +178,31 @@ class V2Reader(Resting):
 
     async def _answer(self) -> None:
         await self.line.pong()
-        while self.line.requests:
-            request = self.line.requests.popleft()
-            match request:
-                case AddSub():
-                    await self._add(request.sub)
-                case Unsub():
-                    await self._drop(request.id)
-                case Need():
-                    self._mark(self._needs.add(request, self._subs), OPAQUE)
-                case Auth():
-                    await self._renew(request.token)
+        requests = self.line.requests
+        while requests:
+            match requests.popleft():
+                case AddSub(sub=sub):
+                    self._add(sub)
+                    # One look for all that were asked for at once: each goes through every subscription.
+                    while requests and isinstance(more := requests[0], AddSub) and self._new(more.sub):
+                        requests.popleft()
+                        self._add(more.sub)
+                    await self._look_again(ADDED)
+                case Unsub(id=sub_id):
+                    await self._drop(sub_id)
+                case Need() as need:
+                    self._mark(self._needs.add(need, self._subs), OPAQUE)
+                case Auth(token=token):
+                    await self._renew(token)
+            await asyncio.sleep(0)  # however much one socket asks for, the others have their turn
 
-    async def _add(self, sub: Sub) -> None:
+    def _new(self, sub: Sub) -> bool:
+        return sub.id not in self._subs.subs
+
+    def _add(self, sub: Sub) -> None:
         if len(self._subs.subs) >= MAX_SUBSCRIPTIONS:
             raise Closed(CLOSE_TOO_MANY, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
         self._subs.subs[sub.id] = sub
-        await self._look_again(ADDED)
 
     async def _drop(self, sub_id: int) -> None:
         self._subs.subs.pop(sub_id, None)
