@@ -42,7 +42,8 @@ def problem_of(error: Exception, role: str, slot: str) -> str:
             "No change events: all WAL senders or connections are in use; raise max_wal_senders or "
             "max_connections and restart PostgreSQL."
         )
-    if isinstance(error, errors.UndefinedObject) and "slot" in text:
+    # What pgoutput misses, such as the publication before 18, is told with the slot's name for context.
+    if isinstance(error, errors.UndefinedObject) and "replication slot" in text:
         return f'The replication slot "{slot}" is gone: run "manage.py aiodata_feed create".'
     if isinstance(error, psycopg.OperationalError):
         return f"No change events: PostgreSQL cannot be reached ({_first_line(text)}); trying again."
