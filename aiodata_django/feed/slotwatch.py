@@ -7,7 +7,6 @@ making and removing slots (``setup``).
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 import psycopg
 
@@ -51,13 +50,15 @@ class SlotWatch:
             changes, now = self._capture.changes, clock()
             self.changes_per_second = (changes - self._counted) / (now - before)
             self._counted, before = changes, now
-            self.retained_bytes = self.lag_bytes = None
-            with suppress(psycopg.Error, OSError):  # looked at again
+            try:
                 await self._look()
+            except (psycopg.Error, OSError):  # looked at again
+                self.retained_bytes = self.lag_bytes = None
 
     async def _look(self) -> None:
         stream = self._capture.stream
         if stream is None:
+            self.retained_bytes = self.lag_bytes = None
             return
         kept, behind = await self._control.row(_KEPT, [stream.slot.name, lsn_text(self._log.end)])
         self.retained_bytes, self.lag_bytes = int(kept), max(0, int(behind))
