@@ -73,7 +73,6 @@ async def test_large_transactions_arrive_whole_and_leave_memory_flat(make_aiodat
             await same(client, connection)
             beyond = resident(server) - before
         assert shown == {1}
-        print("GREW", parts / MEGABYTE, beyond / MEGABYTE)
         assert parts < 45 * MEGABYTE
         assert beyond < 60 * MEGABYTE
     finally:
