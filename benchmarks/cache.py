@@ -145,8 +145,7 @@ class Ours:
 
         def apply(frame: str) -> None:
             for event in session.receive(frame, 0.0):
-                for _ in copy.take(event):
-                    pass
+                copy.put(event.changes)
 
         puts = [frames.put("t", compact(row(key[1], note)).encode(), b"[0]").decode() for key in keys]
         return apply, [

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from ..core.state.cache import Cache
+from ..core.state.cache import Cache, TableCache
 from ..core.state.net import Event
 
 _Method = Literal["POST", "PATCH", "DELETE"]
@@ -22,27 +22,35 @@ _generic: Callable[[str], _Message] = msgspec.json.Decoder(
 ).decode
 
 
+_SHORTEST = len('["POST","')  # characters before a table's name, at least
+
+
 class MessageReader:
     """Applies messages to a cache: their rows become its entries in a single pass."""
 
     def __init__(self, cache: Cache) -> None:
         self._tables = cache.tables
-        self._decoders: dict[str, Callable[[str], _Message]] = {
-            name: table.rows.decoder(lambda entry: tuple[_Method, str, _Key, tuple[entry, ...]])  # type: ignore[valid-type]
-            for name, table in cache.tables.items()
-        }
+        # By how a message begins: its method and table. Of a name with a quote there is none.
+        self._known: dict[str, tuple[TableCache, Callable[[str], _Message]]] = {}
+        for name, table in cache.tables.items():
+            decoder = table.rows.decoder(lambda entry: tuple[_Method, str, _Key, tuple[entry, ...]])  # type: ignore[valid-type]
+            for method in get_args(_Method):
+                self._known[f'["{method}","{name}'] = table, decoder
 
     def apply(self, text: str) -> tuple[Event, ...]:
         """Apply a message; the events that follow. Raises ValueError for text that is none."""
-        try:
-            # The table's name is the second string. Of a name with a quote there is a piece, which is none.
-            method, name, key, rows = self._decoders.get(text.split('"', 4)[3], _generic)(text)
-        except (IndexError, msgspec.ValidationError):
-            # A column's type has changed, and the copy takes its values as they come; or it is no message.
+        known = self._known.get(text[: text.find('",[', _SHORTEST)])
+        if known is not None:
+            table, decoder = known
+            try:
+                method, _, key, rows = decoder(text)
+            except msgspec.ValidationError:
+                known = None  # a column's type has changed, and the copy takes its values as they come
+        if known is None:
             method, name, key, rows = _generic(text)
-        table = self._tables.get(name)
-        if table is None:
-            return ()
+            if name not in self._tables:
+                return ()
+            table = self._tables[name]
         if method == "DELETE":
             return table.remove(key)
         old_key = key if method == "PATCH" else None

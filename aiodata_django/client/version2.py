@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ..core.state.copy import Copy
+from ..core.state.incoming import RowsFrame
 from ..core.state.net import Event
 from ..core.state.session import (
     SUBPROTOCOL,
@@ -40,7 +41,7 @@ logger = logging.getLogger("aiodata_django.client")
 TICK = 0.5  # seconds between looks at the clock: acknowledgements that are due, a server that is silent
 DESCRIBING = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # seconds between looks at a new description
 BREATH = 0.005  # seconds of work before others have their turn
-Tell = Callable[[list[Event]], object]
+Tell = Callable[[Sequence[Event]], object]
 
 __all__ = ["SUBPROTOCOL", "Version2"]
 
@@ -175,18 +176,23 @@ class Version2:
             await asyncio.sleep(TICK / 10)
         started = clock()
         for message in messages:
-            for event in self._session.receive(message, clock()):
-                await self._take(event, tell)
-            await self._speak()
+            now = clock()
+            for event in self._session.receive(message, now):
+                if type(event) is RowsFrame:  # mostly: done here and now, without a task's turn
+                    events = self._copy.put(event.changes)
+                    tell(events if self._status.synced else ())
+                else:
+                    await self._take(event, tell)
+            await self._speak(now)
             if clock() - started > BREATH:
                 await asyncio.sleep(0)
                 started = clock()
-        await self._speak()
+        await self._speak(clock())
         if self._session.silent(clock()) and not self._crowded():
             raise SocketClosed(1006, "the server has been silent for too long")
 
-    async def _speak(self) -> None:
-        for frame in self._session.data_to_send(asyncio.get_running_loop().time()):
+    async def _speak(self, now: float) -> None:
+        for frame in self._session.data_to_send(now):
             await self._send(frame)
         while self._copy.wanted:
             await self._send(self._session.need(*self._copy.wanted.pop()))

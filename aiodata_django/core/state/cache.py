@@ -10,13 +10,15 @@ hearing a change twice, or hearing one that the fill had already seen, is harmle
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, repeat
 from operator import attrgetter
 from types import NoneType
 from typing import Any
 
-from msgspec import Raw, Struct, structs
+from msgspec import Raw, Struct
+from msgspec.structs import force_setattr
 
 from .entry import Entry, EntryType, RowReader, asdict, is_scalar, is_text, same
 from .keyindex import Key, KeyIndex
@@ -87,7 +89,7 @@ class TableCache:
         self._entry = self.rows.make
         self._types = dict(columns)
         self._index = self._new_index()
-        self._interned = _Interned(self.rows) if intern else None
+        self._interned = _Interned(self.rows, self.key) if intern else None
         self._coercions = [self.rows.coercion(name) for name in self.key]
         self._coerced = any(self._coercions)
         self._publish(self._index)
@@ -175,35 +177,39 @@ class TableCache:
     def put(self, row: Source, old_key: Key | None = None) -> tuple[Event, ...]:
         """The row is now this. Create or update, as the copy knows it; nothing when it is there already."""
         new = row if type(row) is self._entry else self.rows.row(row)
-        if self._interned is not None:
-            self._interned.intern_one(new)
         key = self.key_of(new)
         if old_key is not None and old_key != key and (known := tuple(self._coerce(old_key))) != key:
             return self._move(known, new, key)
-        old = self._index.place(new, key)
+        old = self._place(new, key)
         if old is None:
             return (Event("create", self.name, (new,)),)
         return () if same(old, new) else (Event("update", self.name, ((old, new),)),)
+
+    def _place(self, new: Entry, key: Key) -> Entry | None:
+        """Put a row into the index; the row that had its key."""
+        old = self._index.place(new, key)
+        if self._interned is not None:
+            self._interned.share_one(new, old)
+        return old
 
     def _move(self, old_key: Key, new: Entry, key: Key) -> tuple[Event, ...]:
         """A row takes another place; without one before, it is as in :meth:`put`."""
         moved = self._index.remove(old_key)
         if moved is None:
             return self.put(new)
-        old = self._index.place(new, key)
+        old = self._place(new, key)
         # Only a deferred key constraint lets a row move onto another: that one has lost its place.
         lost = (Event("delete", self.name, (old,)),) if old is not None else ()
         return (*lost, Event("update", self.name, ((moved, new),)))
 
-    def put_all(self, rows: Sequence[Raw | Entry]) -> Iterable[Event]:
+    def put_all(self, rows: Sequence[Raw | Entry]) -> Sequence[Event]:
         """Rows are now these, and none has another key than before: as :meth:`put` of one after the other.
 
         Neighbours of one action share an event, unless a key comes twice.
         """
         fresh = self.rows.all(rows)
         if self._interned is not None:
-            for new in fresh:
-                self._interned.intern_one(new)
+            self._interned.share(fresh)
         before = self._index.place_all(fresh)
         if before is None:
             return [event for new in fresh for event in self.put(new)]
@@ -212,7 +218,7 @@ class TableCache:
             return (Event("update", self.name, tuple(zip(before, fresh, strict=True))),)
         if kinds == {NoneType}:
             return (Event("create", self.name, tuple(fresh)),)
-        return self._told(zip(before, fresh, strict=True))
+        return list(self._told(zip(before, fresh, strict=True)))
 
     def _told(self, pairs: Iterable[tuple[Entry | None, Entry]]) -> Iterator[Event]:
         """The events of rows that were placed: neighbours of one action share one."""
@@ -282,9 +288,13 @@ class Cache:
 class _Interned:
     """Equal strings of the text columns in which strings repeat, kept once."""
 
-    def __init__(self, rows: EntryType) -> None:
-        self._texts = [rows.make.column_fields[name] for name, typname in rows.columns if is_text(typname)]
+    def __init__(self, rows: EntryType, key: Sequence[str]) -> None:
+        fields = rows.make.column_fields
+        self._texts = [fields[name] for name, typname in rows.columns if is_text(typname)]
+        self._keys = [fields[name] for name, typname in rows.columns if is_text(typname) and name in key]
         self._pools: dict[str, dict[Any, Any]] | None = None
+        self._known: list[tuple[str, Callable[..., Any]]] = []  # the pools' lookups
+        self._others = self._known  # those of columns that are not in the key
 
     def intern(self, rows: Sequence[Entry]) -> None:
         """Let fresh rows share their strings. Only ever called before anybody has seen the rows."""
@@ -292,17 +302,28 @@ class _Interned:
             if len(rows) < 64:
                 return  # too few to tell which columns repeat
             self._pools = {field: {} for field in self._texts if _repeats(rows, field)}
-        for name, pool in list(self._pools.items()):
-            shared = pool.setdefault
-            for row, value in zip(rows, map(attrgetter(name), rows), strict=True):
-                structs.force_setattr(row, name, shared(value, value))
-            if len(pool) > _DISTINCT_LIMIT:
-                del self._pools[name]
+        for name, pool in self._pools.items():
+            values = list(map(attrgetter(name), rows))
+            deque(map(force_setattr, rows, repeat(name), map(pool.setdefault, values, values)), maxlen=0)
+        self._pools = {name: pool for name, pool in self._pools.items() if len(pool) <= _DISTINCT_LIMIT}
+        self._known = [(name, pool.get) for name, pool in self._pools.items()]
+        self._others = [(name, known) for name, known in self._known if name not in self._keys]
 
-    def intern_one(self, row: Entry) -> None:
-        """The same for a single fresh row, whose new strings are not worth keeping."""
-        for name, pool in (self._pools or {}).items():
-            structs.force_setattr(row, name, pool.get(value := getattr(row, name), value))
+    def share(self, rows: Sequence[Entry]) -> None:
+        """The same for the fresh rows of a transaction, whose new strings are not worth keeping."""
+        for name, known in self._known:
+            values = list(map(attrgetter(name), rows))
+            deque(map(force_setattr, rows, repeat(name), map(known, values, values)), maxlen=0)
+
+    def share_one(self, row: Entry, old: Entry | None) -> None:
+        """The same for a single fresh row, in whose place ``old`` was: both have the same key."""
+        if old is not None:
+            for name in self._keys:  # no lookup: this is what a changed row's interning costs most
+                force_setattr(row, name, getattr(old, name))
+        for name, known in self._known if old is None else self._others:
+            value = known(getattr(row, name))
+            if value is not None:
+                force_setattr(row, name, value)
 
 
 def _repeats(rows: Sequence[Entry], name: str) -> bool:

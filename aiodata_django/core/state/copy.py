@@ -22,7 +22,17 @@ import msgspec
 from .cache import Cache, Patch, Put, Remove, TableCache, Truncate
 from .cache import Change as CacheChange
 from .entry import PIECE, Entry, EntryType, typname_of
-from .incoming import Change, Incoming, RowDeleted, RowPut, RowsFrame, Truncated, decode, first_put
+from .incoming import (
+    AnyPut,
+    Change,
+    Incoming,
+    RowDeleted,
+    RowPut,
+    RowsFrame,
+    Truncated,
+    decode,
+    rows_frame,
+)
 from .keyindex import Key
 from .net import Event
 from .session import (
@@ -37,6 +47,8 @@ from .session import (
 )
 
 _key: Callable[[msgspec.Raw], Key] = msgspec.json.Decoder(tuple[Any, ...], float_hook=Decimal).decode
+_FIRST_PUT = '[["put","'  # how changes begin with a row put into a table, whose name follows
+_HEAD = 400  # characters before which the changes begin, if the server is ours
 
 
 class Copy:
@@ -54,7 +66,7 @@ class Copy:
         self._staged: dict[tuple[int, str], TableCache] = {}
         self._pieces: dict[str, dict[int, TableCache]] = {}
         self._columns: dict[int, tuple[str, ...]] = {}
-        self._decoders: dict[str, Callable[[str], RowsFrame[Entry]]] = {}
+        self._decoders: dict[str, Callable[[str], RowsFrame[Any]]] = {}
         self._outdated = set(self.cache.tables)
 
     def decode(self, text: str) -> Incoming | None:
@@ -62,18 +74,14 @@ class Copy:
 
         It can when a transaction does no more than put rows into one table, and it tries when it begins so.
         """
-        name = first_put(text)
-        decoder = self._decoders.get(name)
+        start = text.find(_FIRST_PUT, 0, _HEAD) + len(_FIRST_PUT)
+        decoder = self._decoders.get(text[start : text.find('"', start)])
         if decoder is None:
             return decode(text)
         try:
-            frame = decoder(text)
-        except msgspec.ValidationError:  # another kind of change, or a column's type has changed
+            return decoder(text)
+        except msgspec.ValidationError:  # there are other changes, too, or a column's type has changed
             return decode(text)
-        for change in frame.changes:
-            if change.table != name:
-                return decode(text)
-        return frame
 
     def subscribed(self, subscriptions: Iterable[Subscription]) -> None:
         """What is asked for: which columns a subscription's rows have follows from it."""
@@ -85,7 +93,10 @@ class Copy:
         ``silent``: the copy has not been whole yet, so that nothing is a change.
         """
         match event:
-            case Committed(changes=changes):  # first, since nothing else is as frequent
+            case RowsFrame(changes=rows):  # first, since nothing else is as frequent
+                events = self.put(rows)
+                yield from () if silent else events
+            case Committed(changes=changes):
                 events = self.commit(changes)
                 yield from () if silent else events
             case Ready(resumed=resumed, schema=schema):
@@ -230,30 +241,38 @@ class Copy:
         else:
             shown = self.cache.tables[name] = new
         if len(pieces) == 1:
-            self._pieces[name] = dict.fromkeys(pieces, shown)
-            self._decoders[name] = shown.rows.decoder(lambda entry: RowsFrame[entry])  # type: ignore[valid-type]
+            (sub,) = pieces
+            self._pieces[name] = {sub: shown}
+            self._decoders[name] = shown.rows.decoder(lambda entry: rows_frame(name, entry, sub))
         else:
             self._pieces[name] = pieces
             self._decoders.pop(name, None)
 
     # --- transactions
 
-    def commit(self, changes: Sequence[Change]) -> list[Event]:
+    def put(self, changes: Sequence[RowPut[str, Any, Any, Any]]) -> Sequence[Event]:
+        """Apply a transaction that came as :meth:`decode` has just read it; its net changes."""
+        if len(changes) == 1:
+            return self.cache.tables[changes[0].table].put(changes[0].row)
+        if not changes:
+            return ()
+        events = self.cache.tables[changes[0].table].put_all([change.row for change in changes])
+        return self.cache.net(events) if len(events) > 1 else events
+
+    def commit(self, changes: Iterable[Change]) -> list[Event]:
         """Apply a transaction; its net changes."""
         events: list[Event] = []
-        runs = _runs(changes) if len(changes) > 1 else [(change.table, changes) for change in changes]
-        for name, run in runs:
+        for name, run in groupby(changes, attrgetter("table")):
             pieces = self._pieces.get(name)
             if pieces is None:
                 continue
-            if not _only_rows(run, pieces):
-                for change in run:
-                    for each in self._shown(change, pieces):
-                        events += self.cache.apply(each)
-            elif len(run) == 1:
-                events += self.cache.tables[name].put(run[0].row)
-            else:
-                events += self.cache.tables[name].put_all([change.row for change in run])
+            neighbours = list(run)
+            if _only_rows(neighbours, pieces):
+                events += self.cache.tables[name].put_all([change.row for change in neighbours])
+                continue
+            for change in neighbours:
+                for each in self._shown(change, pieces):
+                    events += self.cache.apply(each)
         return self.cache.net(events) if len(events) > 1 else events
 
     def _shown(self, change: Change, pieces: dict[int, TableCache]) -> Iterator[CacheChange]:
@@ -304,18 +323,8 @@ class Copy:
                 yield Remove(table.name, key)
 
 
-def _runs(changes: Iterable[Change]) -> Iterable[tuple[str, Sequence[Change]]]:
-    """Neighbours that change one table, and its name."""
-    return ((name, list(run)) for name, run in groupby(changes, attrgetter("table")))
-
-
-def _only_rows(
-    changes: Sequence[Change], pieces: Mapping[int, TableCache]
-) -> TypeGuard[Sequence[RowPut[Any]]]:
-    """Whether these are rows as they are now, their keys unchanged, of the table's one subscription.
-
-    So it is mostly, and then nothing else has to be asked of each.
-    """
+def _only_rows(changes: Sequence[Change], pieces: Mapping[int, TableCache]) -> TypeGuard[Sequence[AnyPut]]:
+    """Whether these are rows as they are now, their keys unchanged, of the table's one subscription."""
     if len(pieces) > 1:
         return False
     (sub,) = pieces

@@ -8,7 +8,7 @@ columns.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -16,16 +16,23 @@ from msgspec import Raw, Struct
 ACK_BYTES = 1 << 19
 
 
+Name = TypeVar("Name")
 Row = TypeVar("Row")
+Subs = TypeVar("Subs")
+OldKey = TypeVar("OldKey")
+Put = TypeVar("Put")
 
 
-class RowPut(Struct, Generic[Row], array_like=True, tag="put", frozen=True, gc=False):
-    """The row is now this; ``old_key`` is empty unless its key has changed."""
+class RowPut(Struct, Generic[Name, Row, Subs, OldKey], array_like=True, tag="put", frozen=True, gc=False):
+    """The row is now this; ``old_key`` is empty unless its key has changed.
 
-    table: str
+    Its types are parameters, so that a decoder can be as strict as :func:`rows_frame` needs it.
+    """
+
+    table: Name
     row: Row
-    subs: tuple[int, ...]
-    old_key: Raw = Raw(b"")
+    subs: Subs
+    old_key: OldKey = Raw(b"")  # type: ignore[assignment]
 
 
 class RowPart(Struct, array_like=True, tag="part", frozen=True, gc=False):
@@ -51,7 +58,8 @@ class Truncated(Struct, array_like=True, tag="truncate", frozen=True, gc=False):
     table: str
 
 
-Change = RowPut[Any] | RowPart | RowDeleted | Truncated
+AnyPut = RowPut[str, Raw, tuple[int, ...], Raw]
+Change = AnyPut | RowPart | RowDeleted | Truncated
 
 
 class Frame(Struct, tag_field="op", gc=False):
@@ -81,25 +89,30 @@ class SnapFrame(Frame, tag="snap"):
 
 
 class TxnFrame(Frame, tag="txn"):
-    """A transaction, or a part of it where ``more`` follows."""
+    """A transaction, or a part of it where ``more`` follows. Its id and time are no concern of a copy's."""
 
     at: str | None = None
     start: str | None = msgspec.field(default=None, name="from")
-    xid: str = ""
-    time: str = ""
-    changes: tuple[RowPut[Raw] | RowPart | RowDeleted | Truncated, ...] = ()
+    changes: tuple[Change, ...] = ()
     more: bool = False
 
 
-class RowsFrame(Frame, Generic[Row], tag="txn"):
-    """A transaction, or a part of it, of rows put into one table: these are decoded with the frame."""
+class RowsFrame(Frame, Generic[Put], tag="txn"):
+    """A transaction, or a part of it, that does no more than put rows into one table: see `rows_frame`."""
 
     at: str | None = None
     start: str | None = msgspec.field(default=None, name="from")
-    xid: str = ""
-    time: str = ""
-    changes: tuple[RowPut[Row], ...] = ()
+    changes: tuple[Put, ...] = ()
     more: bool = False
+
+
+def rows_frame(table: str, row: type, sub: int) -> Any:
+    """The type of transactions that only put rows into this table, all for this subscription alone.
+
+    Nothing else can be decoded as it, another table, subscription or kind of change, or a changed key: so
+    nothing has to be asked of each change afterwards, and its row is what the copy keeps.
+    """
+    return RowsFrame[RowPut[Literal[table], row, tuple[Literal[sub]], None]]  # type: ignore[valid-type]
 
 
 class PosFrame(Frame, tag="pos"):
@@ -163,13 +176,3 @@ def decode(text: str) -> Incoming | None:
         if _any(text).op in _OPS:
             raise
         return None
-
-
-_FIRST_PUT = '"changes":[["put","'
-_HEAD = 400  # characters before which the changes begin, if the server is ours
-
-
-def first_put(text: str) -> str:
-    """The table of a transaction that begins with a row put into one, else any text that names none."""
-    start = text.find(_FIRST_PUT, 0, _HEAD) + len(_FIRST_PUT)
-    return text[start : text.find('"', start)]

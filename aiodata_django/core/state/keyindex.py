@@ -84,10 +84,11 @@ class KeyIndex(Generic[Row]):
         node = self._root
         last = self._last
         if last == 1:  # the commonest, without the walk
-            group = node.get(key[0])
+            head, tail = key
+            group = node.get(head)
             if type(group) is dict:
-                old: Row | None = group.get(key[1])
-                group[key[1]] = row
+                old: Row | None = group.get(tail)
+                group[tail] = row
                 return old
         for level, part in enumerate(key):
             child = node.get(part)
