@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -21,10 +22,11 @@ values = st.integers(0, 3)
 
 
 class IndexAgainstDict(RuleBasedStateMachine):
-    @initialize(depth=st.integers(1, 3))
-    def start(self, depth):
+    @initialize(depth=st.integers(1, 3), wide=st.sampled_from([2, KeyIndex.WIDE]))
+    def start(self, depth, wide):
         self.depth = depth
         self.index = KeyIndex("abc"[:depth])
+        self.index.WIDE = wide  # so that dicts of three members are parted as large ones are
         self.model = {}
 
     @rule(key=keys, value=values)
@@ -82,3 +84,20 @@ def test_a_row_alone_with_its_prefix_costs_no_dict_of_its_own():
     index = KeyIndex(["a", "b"])
     index.extend([Row(number, "same", None, 0) for number in range(10)])
     assert not any(isinstance(child, dict) for child in index._root.values())
+
+
+@pytest.mark.parametrize("name", ["extend", "place each"])
+def test_no_dict_of_a_large_table_outgrows_its_bound_but_by_a_piece(name):
+    piece = 1000
+    rows = [Row(number // 100_000, number, None, 0) for number in range(200_000)]
+    for fields in ("b", "ab"):
+        index = KeyIndex(list(fields))
+        if name == "extend":
+            for start in range(0, len(rows), piece):
+                index.extend(rows[start : start + piece])
+        else:
+            for row in rows:
+                index.place(row)
+        assert max(map(len, index._leaves(index._root, len(fields) - 1))) <= KeyIndex.WIDE + piece
+        assert len(index) == len(rows)
+        assert index.find((1, 123_456)[-len(fields) :]) == rows[123_456]

@@ -9,10 +9,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from operator import attrgetter, itemgetter, setitem
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
+
+from .wide import WideDict
 
 Row = TypeVar("Row")
 Key = tuple[Any, ...]
+Node = dict[Any, Any] | WideDict
+_NODES = frozenset({dict, WideDict})
 
 
 def hashable(value: Any) -> Any:
@@ -29,10 +33,14 @@ class KeyIndex(Generic[Row]):
 
     One dict a key column, nested; but where only one row has a prefix, the row itself stands in the dict's
     place. So keys whose first column is unique cost one flat dict, keys with large groups share their
-    prefixes, and nobody has to guess which of the two a table will be.
+    prefixes, and nobody has to guess which of the two a table will be. Dicts that become large are parted
+    (:mod:`.wide`).
 
     ``scalar`` False is for keys that may hold lists or objects. A row must never be a dict.
     """
+
+    #: Members beyond which a dict's growth would hold an event loop for milliseconds.
+    WIDE = 1 << 15
 
     def __init__(self, fields: Sequence[str], *, scalar: bool = True) -> None:
         self._getters: list[Callable[[Row], Any]] = [attrgetter(field) for field in fields]
@@ -41,7 +49,7 @@ class KeyIndex(Generic[Row]):
         self._scalar = scalar
         self._last = len(fields) - 1
         self._pairs = scalar and self._last == 1
-        self._root: dict[Any, Any] = {}
+        self._root: Node = {}
         #: The key of a row, a tuple.
         self.key: Callable[[Row], Key] = attrgetter(*fields) if scalar and self._last else self._key
 
@@ -65,7 +73,7 @@ class KeyIndex(Generic[Row]):
         node: Any = self._root
         for level, part in enumerate(keys, 1):
             node = node.get(part)
-            if type(node) is not dict:
+            if type(node) not in _NODES:
                 if node is None:
                     return ()
                 return (node,) if level == len(keys) or self._continues(node, keys, level) else ()
@@ -81,7 +89,7 @@ class KeyIndex(Generic[Row]):
     def place(self, row: Row, key: Key | None = None) -> Row | None:
         """Put a row where its key belongs; the row that stood there, if any. ``key`` is its key if known."""
         key = key or self.key(row)
-        node = self._root
+        node: Any = self._root
         last = self._last
         if last == 1:  # the commonest, without the walk
             head, tail = key
@@ -89,16 +97,33 @@ class KeyIndex(Generic[Row]):
             if type(group) is dict:
                 old: Row | None = group.get(tail)
                 group[tail] = row
+                if old is None and len(group) > self.WIDE:
+                    node[head] = self._widened(group)
                 return old
         for level, part in enumerate(key):
-            child = node.get(part)
-            if type(child) is not dict:
+            child: Any = node.get(part)
+            if type(child) not in _NODES:
                 if child is None or level == last or self.key(child) == key:
                     node[part] = row
-                    return child
+                    if child is None and type(node) is dict and len(node) > self.WIDE:
+                        self._widen(key[:level])
+                    return cast("Row | None", child)
                 child = node[part] = {self.key(child)[level + 1]: child}
             node = child
         raise AssertionError("a dict stands where rows belong")
+
+    def _widened(self, node: Node) -> Node:
+        return WideDict(node.items()) if isinstance(node, dict) and len(node) > self.WIDE else node
+
+    def _widen(self, prefix: Key) -> None:
+        """The dict of this prefix has become large."""
+        if not prefix:
+            self._root = self._widened(self._root)
+            return
+        node: Any = self._root
+        for part in prefix[:-1]:
+            node = node[part]
+        node[prefix[-1]] = self._widened(node[prefix[-1]])
 
     def place_all(self, rows: Sequence[Row]) -> list[Row | None] | None:
         """Place rows by their keys; what stood there before. If a key comes twice, None, and nothing is done.
@@ -128,7 +153,7 @@ class KeyIndex(Generic[Row]):
         for part in self.key(row):
             path.append((node, part))
             node = node[part]
-            if type(node) is not dict:
+            if type(node) not in _NODES:
                 break
         for node, part in reversed(path):
             del node[part]
@@ -140,6 +165,7 @@ class KeyIndex(Generic[Row]):
         """Place many rows: the same as each by itself, but the two commonest depths run without a call."""
         if self._last == 0:
             self._root.update(zip(map(self._getters[0], rows), rows, strict=True))
+            self._root = self._widened(self._root)
         elif self._last == 1:
             self._extend_pairs(rows)
         else:
@@ -157,6 +183,10 @@ class KeyIndex(Generic[Row]):
                 root[head] = row
             else:
                 self.place(row)
+        for head in set(map(first, rows)):
+            if type(group := root.get(head)) is dict and len(group) > self.WIDE:
+                root[head] = self._widened(group)
+        self._root = self._widened(root)
 
     def _continues(self, row: Row, keys: Sequence[Any], start: int) -> bool:
         """Whether the parts from ``start`` on, too, are those of the row."""
@@ -164,13 +194,13 @@ class KeyIndex(Generic[Row]):
             return False
         return all(self._getters[level](row) == keys[level] for level in range(start, len(keys)))
 
-    def _leaves(self, node: dict[Any, Any], depth: int) -> Iterator[Collection[Row]]:
+    def _leaves(self, node: Node, depth: int) -> Iterator[Collection[Row]]:
         """Collections of rows below a node, ``depth`` levels above the rows."""
         if depth == 0:
-            yield node.values()
+            yield from (node.values(),) if isinstance(node, dict) else node.collections()
             return
         for child in node.values():
-            if type(child) is dict:
+            if type(child) in _NODES:
                 yield from self._leaves(child, depth - 1)
             else:
                 yield (child,)
