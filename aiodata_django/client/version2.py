@@ -103,8 +103,12 @@ class Version2:
         """End a subscription; the rows that only it held are gone from the copy."""
         async with self._changing:
             await self._send(self._session.unsubscribe(number))
-            events = [event for event in self._copy.forget(number) if event is not None]
-            self._show()
+            return self._forget(number)
+
+    def _forget(self, number: int) -> list[Event]:
+        """The rows that only this subscription held are gone from the copy."""
+        events = [event for event in self._copy.forget(number) if event is not None]
+        self._show()
         return events
 
     @property
@@ -204,7 +208,7 @@ class Version2:
             case AuthSoon(seconds=seconds):
                 self._later(self._renew(min(1.0, seconds / 3)))
             case Failed():
-                self._failed(event)
+                await self._failed(event, tell)
             case Resync(why=why):
                 logger.info("tables are sent anew: %s", why)
             case _:
@@ -268,17 +272,21 @@ class Version2:
         if token:
             await self._send(self._session.authenticate(token))
 
-    def _failed(self, failed: Failed) -> None:
-        error = Error(failed.message, code=failed.code)
-        if failed.sub is not None and failed.sub in self._joining:
-            self._session.unsubscribe(failed.sub)  # the server has forgotten it
+    async def _failed(self, failed: Failed, tell: Tell) -> None:
+        error = Error(failed.message, code=failed.code, hint=failed.hint)
         joining = self._joining.get(failed.sub) if failed.sub is not None else None
-        if joining is not None and not joining.done():
-            joining.set_exception(error)
+        if failed.sub is not None and joining is not None:
+            # The server keeps what it refused, and would tell of it as soon as it may.
+            await self._send(self._session.unsubscribe(failed.sub))
+            if not joining.done():
+                joining.set_exception(error)
         elif not self._status.synced:
             raise error
         else:
             logger.warning("the server refuses: %s", error)
+            if failed.sub is not None:  # nobody tells changes of these rows: who reads them would be misled
+                async with self._changing:
+                    tell(self._forget(failed.sub))
 
 
 def _fulfil(waiting: asyncio.Future[None] | None) -> None:

@@ -150,6 +150,7 @@ class ErrorFrame(Frame, tag="error"):
 
     code: str = ""
     message: str = ""
+    hint: str | None = None
     sub: int | None = None
     fatal: bool = False
 

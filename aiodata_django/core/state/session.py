@@ -122,6 +122,7 @@ class Failed(NamedTuple):
     message: str
     sub: int | None
     fatal: bool
+    hint: str | None = None
 
 
 # A RowsFrame that is a whole transaction is handed on as it is, to be applied before anything else happens.
@@ -304,7 +305,7 @@ class ClientSession:
     def _error(self, incoming: ErrorFrame) -> list[SessionEvent]:
         if incoming.sub is not None:
             self._awaited.discard(incoming.sub)
-        return [Failed(incoming.code, incoming.message, incoming.sub, incoming.fatal)]
+        return [Failed(incoming.code, incoming.message, incoming.sub, incoming.fatal, incoming.hint)]
 
 
 _HANDLERS: dict[type, Callable[[ClientSession, Any], list[SessionEvent]]] = {

@@ -1,0 +1,82 @@
+"""Subscriptions that are refused, at once or later, and tables of theirs that change shape."""
+
+import psycopg
+import pytest
+
+from aiodata_django.client import Client, Error, asdict
+from tests.client.heard import Heard
+from tests.client.test_follow import Recorded
+from tests.live import token
+
+
+def sql(server, *statements):
+    with psycopg.connect(server.admin_uri, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+async def test_a_refused_subscription_is_forgotten_by_both_sides_and_hurts_no_other(make_aiodata_server):
+    server, heard = make_aiodata_server(), Heard()
+    sql(
+        server,
+        "revoke select on api.pets from anon, auth",
+        "grant select (type, breed, name) on api.pets to auth",
+    )
+    transport = Recorded(server.url)
+    async with Client(token=token(), callback=heard, transport=transport, subscribe=["owners"]) as client:
+        for what, code, hint in (
+            ("pets?color=eq.1", "42501", None),
+            ("owners?nam=eq.Eve", "42703", "owners.name"),
+            ("nothing", "PGRST205", None),
+        ):
+            with pytest.raises(Error) as refused:
+                await client.subscribe(what)
+            assert refused.value.code == code
+            assert (hint or "") in (refused.value.hint or "")
+        assert [each.table for each in client.subscriptions] == ["owners"]
+        seen = len(transport.texts)
+        sql(server, "alter table api.owners add column nam text default 'Eve'")  # it could be granted now
+        await heard.wait(1, 20)
+        await client.tables.owners.create(name="Ann")
+        assert not [text for text in transport.texts[seen:] if '"sub":2' in text or '"sub":3' in text]
+
+
+async def test_rows_that_may_not_be_told_any_more_are_gone(make_aiodata_server, caplog):
+    server, heard = make_aiodata_server(), Heard()
+    async with Client(server.url, token(), callback=heard, subscribe=["pets", "owners"]) as client:
+        owners = {owner.id for owner in client.tables.owners}
+        pets = len(client.tables.pets)
+        sql(server, "revoke select on api.owners from auth, anon")
+        await heard.wait(len(owners), 20)
+        assert [(action, row.id) for action, _, rows in heard for row in rows] == [
+            ("delete", number) for number in sorted(owners)
+        ]
+        assert (client.tables.owners.get(), len(client.tables.pets)) == ((), pets)
+        assert "42501" in caplog.text
+
+
+async def test_entries_of_the_old_and_the_new_shape_are_told_when_a_column_comes_and_goes(
+    make_aiodata_server,
+):
+    server, heard = make_aiodata_server(), Heard()
+    async with Client(server.url, token(), callback=heard, subscribe=["owners"]) as client:
+        before = {owner.id: owner for owner in client.tables.owners}
+        for count, (statement, old_has, new_has) in enumerate(
+            (
+                ("alter table api.owners add column chip text default 'none'", False, True),
+                ("alter table api.owners drop column chip", True, False),
+            ),
+            1,
+        ):
+            sql(server, statement)
+            await heard.wait(count * len(before), 20)
+            pairs = [pair for _, _, entries in heard[(count - 1) * len(before) :] for pair in entries]
+            assert sorted(old.id for old, _ in pairs) == sorted(before)
+            assert {("chip" in old, "chip" in new) for old, new in pairs} == {(old_has, new_has)}
+            assert {tuple(client.tables.owners.get(new.id)) for _, new in pairs} == {
+                (new,) for _, new in pairs
+            }
+        assert {owner.id: asdict(owner) for owner in client.tables.owners} == {
+            key: asdict(owner) for key, owner in before.items()
+        }
+        assert {action for action, _, _ in heard} == {"update"}
