@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
+from typing import TypeVar
 
 from .transport import Socket, SocketClosed
 
+T = TypeVar("T")
 LIMIT = 100_000  # messages; beyond it the socket is not read, and the server sees a slow client
 
 
@@ -36,6 +39,17 @@ class Inbox:
         """Whether the socket is still open after this time; returns earlier when it is not."""
         await asyncio.wait({self._task}, timeout=seconds)
         return self._closed is None
+
+    async def meanwhile(self, work: Awaitable[T]) -> T:
+        """What comes of ``work``, unless the socket ends first: then it is given up. Raises SocketClosed."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self._task}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise self._closed or SocketClosed(1006)
+            return await task
+        finally:
+            task.cancel()
 
     def waiting(self) -> list[str]:
         """The messages that are here."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from ..core.state.cache import Cache
 from ..core.state.entry import decode
 from .description import Description, descriptions
-from .error import Error
+from .error import Error, Unreachable
 from .origin import Origin
 from .table import Table, Tables, replace_tables
+
+PATIENCE = 30.0  # seconds for a description, which takes milliseconds
 
 
 class Listing:
@@ -24,8 +27,13 @@ class Listing:
         self.problems: Mapping[str, Error] = {}
 
     async def describe(self) -> None:
-        """Ask the server for its description. Raises Error."""
-        self.described = descriptions(decode((await self._origin.request("GET", "/")).body))
+        """Ask the server for its description. Raises Error; Unreachable when no answer comes in time."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await self._origin.request("GET", "/")
+        except TimeoutError:
+            raise Unreachable(f"the server has not described itself within {PATIENCE:.0f} s") from None
+        self.described = descriptions(decode(answer.body))
 
     def show(self, cache: Cache, problems: Mapping[str, Error]) -> None:
         """Let all tables be as described, and read from ``cache``; ``problems`` say why some do not.

@@ -6,6 +6,7 @@ has a second side, :class:`~aiodata_django.client.inprocess.AsgiTransport`, whic
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from .error import Unreachable, error_of
 
 Headers = Mapping[str, str]
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes of one websocket message: a row larger than that ends the connection
+HANDSHAKE = 30.0  # seconds in which a server takes a websocket or refuses it; a hung one does neither
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
 
 
@@ -140,13 +142,14 @@ class HttpTransport:
         """A websocket; pinged every 30 s, so that a vanished server is noticed. Raises Unreachable, Error."""
         session = self._open_session()
         try:
-            socket = await session.ws_connect(
-                self._url(target),
-                headers=headers,
-                protocols=protocols,
-                heartbeat=30,
-                max_msg_size=MAX_MESSAGE,
-            )
+            async with asyncio.timeout(HANDSHAKE):
+                socket = await session.ws_connect(
+                    self._url(target),
+                    headers=headers,
+                    protocols=protocols,
+                    heartbeat=30,
+                    max_msg_size=MAX_MESSAGE,
+                )
         except aiohttp.WSServerHandshakeError as error:
             raise error_of(error.status, b"") from error
         except _BROKEN as error:

@@ -139,7 +139,7 @@ class Version2:
             self._session = ClientSession(self._session.subscriptions.values())
             self._session.decode = self._copy.decode
         self._copy.subscribed(self._session.subscriptions.values())
-        await self._listing.describe()
+        await inbox.meanwhile(self._listing.describe())
         clock = asyncio.get_running_loop().time
         await socket.send(self._session.connected(clock()))
         self._socket = socket
