@@ -202,10 +202,10 @@ class V2Reader(Resting):
     def _add(self, sub: Sub) -> None:
         if len(self._subs.subs) >= MAX_SUBSCRIPTIONS:
             raise Closed(CLOSE_TOO_MANY, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
-        self._subs.subs[sub.id] = sub
+        self._subs.ask(sub)
 
     async def _drop(self, sub_id: int) -> None:
-        self._subs.subs.pop(sub_id, None)
+        self._subs.end(sub_id)
         for piece in [piece for piece in self._stale if piece[0] == sub_id]:
             del self._stale[piece]
         await self._look_again(ADDED)

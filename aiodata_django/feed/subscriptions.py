@@ -33,7 +33,11 @@ class State(NamedTuple):
 
 
 class Subscriptions:
-    """A viewer's subscriptions. ``pieces`` are their audiences, by subscription and table."""
+    """A viewer's subscriptions. ``pieces`` are their audiences, by subscription and table.
+
+    One that is refused stays among ``subs`` without pieces: it is looked at again whenever the catalogue has
+    changed, and begins when the table is there, or granted.
+    """
 
     def __init__(self, catalogue: Catalogue, schema: Callable[[], Schema], viewer: Viewer) -> None:
         self._catalogue = catalogue
@@ -42,26 +46,38 @@ class Subscriptions:
         self.subs: dict[int, Sub] = {}
         self.pieces: dict[Piece, Audience] = {}
         self.paused: set[Piece] = set()
+        self._refused: dict[int, tuple[str, str]] = {}  # why, as it was told
         self.version = -1
         self.shape = ""
         self._names: dict[int, str] = {}
         self._definitions: dict[int, object] = {}  # as of the last look: the catalogue's may be newer
         self.read: frozenset[int] = frozenset()  # by policies of the pieces
 
+    def ask(self, sub: Sub) -> None:
+        """One more, or this instead of the one of that number."""
+        self.subs[sub.id] = sub
+        self._refused.pop(sub.id, None)
+
+    def end(self, sub_id: int) -> None:
+        """One less."""
+        self.subs.pop(sub_id, None)
+        self._refused.pop(sub_id, None)
+
     async def look(self) -> list[tuple[int, ApiError]]:
-        """Find the audiences by the present catalogue. Answers subscriptions that are refused, and why."""
+        """Find the audiences by the present catalogue. Answers what is refused, and why; each reason once."""
         grants = await self._catalogue.grants(self.viewer.role)
         self.version = self._catalogue.version
+        told, self._refused = self._refused, {}
         refused = []
         self.pieces.clear()
         self.paused.clear()
-        for sub in list(self.subs.values()):
+        for sub in self.subs.values():
             try:
                 self._add(sub, grants)
             except ApiError as error:
-                refused.append((sub.id, error))
-        for sub_id, _ in refused:
-            del self.subs[sub_id]
+                why = self._refused[sub.id] = error.code, error.message
+                if told.get(sub.id) != why:
+                    refused.append((sub.id, error))
         self.shape = self._fingerprint()
         self._names.update({oid: self._name(oid) for _, oid in self.pieces})
         self._definitions = {oid: self._described(oid) for oid in {oid for _, oid in self.pieces}}

@@ -41,7 +41,7 @@ async def test_a_refused_subscription_is_forgotten_by_both_sides_and_hurts_no_ot
         assert not [text for text in transport.texts[seen:] if '"sub":2' in text or '"sub":3' in text]
 
 
-async def test_rows_that_may_not_be_told_any_more_are_gone(make_aiodata_server, caplog):
+async def test_rows_that_may_not_be_told_any_more_are_gone_until_they_may(make_aiodata_server, caplog):
     server, heard = make_aiodata_server(), Heard()
     async with Client(server.url, token(), callback=heard, subscribe=["pets", "owners"]) as client:
         owners = {owner.id for owner in client.tables.owners}
@@ -53,6 +53,12 @@ async def test_rows_that_may_not_be_told_any_more_are_gone(make_aiodata_server, 
         ]
         assert (client.tables.owners.get(), len(client.tables.pets)) == ((), pets)
         assert "42501" in caplog.text
+        sql(server, "grant select on api.owners to auth")
+        await heard.wait(2 * len(owners), 20)
+        assert {owner.id for owner in client.tables.owners} == owners
+        sql(server, "insert into api.owners (name) values ('Late')")
+        await heard.wait(2 * len(owners) + 1, 20)
+        assert "Late" in {owner.name for owner in client.tables.owners}
 
 
 async def test_entries_of_the_old_and_the_new_shape_are_told_when_a_column_comes_and_goes(
