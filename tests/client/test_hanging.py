@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from aiodata_django.client import Client, transport
+from aiodata_django.client import Client, listing, transport
 from aiodata_django.core.state.session import SUBPROTOCOL
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -17,10 +17,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Hanging:
     """A server of which one part hangs. ``again`` is set when ``/state`` was asked for twice."""
 
-    def __init__(self, *, handshake: bool) -> None:
+    def __init__(self, *, handshake: bool, stays: bool = False) -> None:
         self.again = asyncio.Event()
         self._asked = 0
         self._handshake = handshake
+        self._stays = stays
         self._never = asyncio.Event()
 
     async def describe(self, request: web.Request) -> web.StreamResponse:
@@ -35,8 +36,11 @@ class Hanging:
             await self._never.wait()
         socket = web.WebSocketResponse(protocols=(SUBPROTOCOL,))
         await socket.prepare(request)
-        await asyncio.sleep(0.2)
-        await socket.close(code=1012)
+        if self._stays:
+            await socket.receive()  # the client's leaving
+        else:
+            await asyncio.sleep(0.2)
+            await socket.close(code=1012)
         return socket
 
 
@@ -80,4 +84,10 @@ async def test_a_description_that_never_comes_is_given_up_with_its_socket(serve)
 async def test_a_handshake_that_is_never_answered_is_given_up(serve, monkeypatch):
     monkeypatch.setattr(transport, "HANDSHAKE", 0.3)
     server = Hanging(handshake=False)
+    await twice_asked(server, await serve(server))
+
+
+async def test_a_description_that_never_comes_is_given_up_in_time_though_the_socket_stays(serve, monkeypatch):
+    monkeypatch.setattr(listing, "PATIENCE", 0.3)
+    server = Hanging(handshake=True, stays=True)
     await twice_asked(server, await serve(server))
