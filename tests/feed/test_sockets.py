@@ -244,6 +244,19 @@ async def test_what_is_refused_on_an_open_socket_hurts_nothing_else(server, writ
         assert {(await socket.until("snap"))["sub"] for _ in range(20)} == set(range(10, 30))
 
 
+async def test_why_a_subscription_is_refused_is_told_once_and_again_when_asked_again(server) -> None:
+    async with talk(server, "?v=2", token()) as socket:
+        await socket.say({"op": "hello", "subs": [{"id": 1, "table": "nothing"}]})
+        await socket.until("error")
+        heard = []
+        for sub in ({"id": 2, "table": "pets"}, {"id": 1, "table": "nothing"}):  # each looks at all anew
+            await socket.say({"op": "sub", "sub": sub})
+            while not heard or heard[-1]["op"] not in ("snap", "error"):
+                heard.append(await socket.hear())
+            heard.append({"op": "next"})
+        assert [frame["op"] for frame in heard if frame["op"] in ("snap", "error")] == ["snap", "error"]
+
+
 @pytest.mark.parametrize("at", ["nonsense", "", "0:0", ":::", "x" * 5000])
 async def test_a_cursor_that_is_none_of_ours_starts_over(server, at) -> None:
     async with talk(server, "?v=2", token()) as socket:
