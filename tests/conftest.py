@@ -24,8 +24,12 @@ from hypothesis import HealthCheck, settings
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.live import DEMO_SCHEMA, LiveServer, free_port
 
-# How fast a machine is decides nothing: examples may take their time.
-settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast a machine is decides nothing: examples may take their time. They are the same in every run, so that
+# a failure is the fault of what was changed; the profile "explore" looks for new ones.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", settings.get_profile("tests"), derandomize=False, max_examples=2000)
 settings.load_profile("tests")
 
 MakeDatabase = Callable[..., str]
