@@ -145,14 +145,20 @@ class Hub:
         self._kept_changes = 0
 
     async def passed(self, lsn: int) -> None:
-        """Wait until everything committed up to ``lsn`` is visible; nudges the stream when it is idle."""
+        """Wait until everything committed up to ``lsn`` is visible; nudges the stream when it is idle.
+
+        While the database is away nothing passes: the wait goes on, and callers bound it.
+        """
         if self.position >= lsn:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._passing.append((lsn, waiter))
         done, _ = await asyncio.wait((waiter,), timeout=0.01)
         if not done:
-            await self.control.marker("sync")
+            try:
+                await self.control.marker("sync")
+            except (psycopg.Error, OSError) as error:  # the heartbeat will do when it is back
+                logger.warning("cannot nudge the stream: %s", str(error).strip())
             await waiter
 
     # Running ------------------------------------------------------------------------------------------

@@ -7,12 +7,9 @@ What lives here: bounds on both directions, tokens, sync requests. What does not
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
-
-import psycopg
 
 from ..core.changes.position import parse_lsn
 from ..core.errors import ApiError
@@ -43,8 +40,6 @@ from .reader import (
     Closed,
     finish,
 )
-
-logger = logging.getLogger("aiodata.feed")
 
 Request = AddSub | Unsub | Need | Auth
 
@@ -152,11 +147,7 @@ class Line:
         task.add_done_callback(self._helpers.discard)
 
     async def _pass(self, number: int, lsn: int) -> None:
-        try:
-            await self._hub.passed(lsn)
-        except (psycopg.Error, OSError) as error:
-            logger.warning("cannot nudge the stream: %s", error)
-            return
+        await self._hub.passed(lsn)
         self._syncs.append((lsn, number))
         self._tell()
 

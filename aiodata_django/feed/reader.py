@@ -12,6 +12,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 
+import psycopg
+
 from ..core.changes.position import Snapshot
 from ..core.changes.published import PublishedTable
 from ..core.changes.transaction import Transaction
@@ -117,6 +119,8 @@ class SocketReader(HubReader, ABC):
             await self._outlet.close(closed.code, closed.reason)
         except ApiError as error:
             await self._outlet.close(CLOSE_RESTART if error.passing else CLOSE_FORBIDDEN, str(error))
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            await self._outlet.close(CLOSE_RESTART, "the database is away: connect again")
         except Exception:
             # A fault of ours: the client is told to come again rather than left with silence.
             logger.exception("a socket's reader failed")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import psycopg
 import pytest
 
 from aiodata_django.core.state.cursor import Cursor
 from aiodata_django.core.state.session import Subscription
+from aiodata_django.feed.reader import CLOSE_RESTART
 
 from .copy import Copy
 
@@ -87,3 +91,40 @@ async def test_a_snapshot_that_is_given_up_leaves_nothing_behind(stage) -> None:
     await copy.synced()
     assert len(copy.table("pets")) == 2999
     assert list(copy.table("notes")) == [(3,)]
+
+
+OPEN = "update pg_database set datallowconn = true where datname = current_database()"
+SHUT = """
+update pg_database set datallowconn = false where datname = current_database();
+select pg_terminate_backend(pid, 5000) from pg_stat_activity
+    where datname = current_database() and application_name = 'aiodata control'
+"""
+LONG = "insert into api.pets select n, repeat('b', 1000) from generate_series(1, 2000) n"
+
+
+async def test_a_wait_for_a_commit_outlives_a_database_that_takes_no_sessions(stage) -> None:
+    here = await stage(SCHEMA)
+    await watching(here)
+    _, lsn = await here.feed.control.present()
+    await here.write(SHUT)
+    waiting = asyncio.create_task(here.feed.hub.passed(lsn + 1_000_000))
+    async with asyncio.timeout(20):
+        done, _ = await asyncio.wait((waiting,), timeout=0.5)  # meanwhile the nudge is refused
+        assert not done
+        await here.write(
+            OPEN, "insert into api.pets select n, repeat('b', 1000) from generate_series(1, 2000) n"
+        )
+        await waiting
+
+
+async def test_a_socket_is_told_to_come_again_when_the_database_is_away(stage) -> None:
+    here = await stage(SCHEMA)
+    copy = await watching(here)
+
+    async def fail(text: str, /) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    copy.send = fail  # type: ignore[method-assign]
+    await here.write("insert into api.pets values (1, 'b')")
+    await copy.until(lambda: copy.closed)
+    assert copy.closed == (CLOSE_RESTART, "the database is away: connect again")
