@@ -207,7 +207,7 @@ class V2Reader(Resting):
     async def _drop(self, sub_id: int) -> None:
         self._subs.end(sub_id)
         for piece in [piece for piece in self._stale if piece[0] == sub_id]:
-            del self._stale[piece]
+            self._settled(piece)
         await self._look_again(ADDED)
 
     async def _renew(self, token: str) -> None:
@@ -258,6 +258,7 @@ class V2Reader(Resting):
         self._mark((p for p in self._subs.dependents(self._touched_now(digest)) if p in fresh), POLICY)
         if len(transaction.buffer) > BIG_TRANSACTION:
             self._mark((piece for piece in fresh if piece[1] in digest.touched), SIZE)
+        await self._announce()
         told = {p: a for p, a in fresh.items() if p[1] in digest.touched and p not in self._stale}
         if told:
             await self._changes(digest, layouts_of(told, self._subs.name))
@@ -287,6 +288,7 @@ class V2Reader(Resting):
             last = digest.part(number).last
             number += 1
         if waiting is not None:
+            await self._announce()  # or the client would take what follows for the whole transaction
             cursor = self._placed(self._cursor.moved(digest.transaction.lsn))  # all parts have been judged
             at = str(cursor)
             await self.line.tell(transaction_frame(digest, start, at, waiting))

@@ -41,6 +41,7 @@ class Standing(SocketReader):
         self._cursor = Cursor("", 0)
         self._at: str | None = None  # the cursor the client has
         self._stale: dict[Piece, str] = {}
+        self._announced: set[Piece] = set()
         self._stale_until = 0.0
         self._group = 0
         self._caught_up = False
@@ -56,26 +57,40 @@ class Standing(SocketReader):
     async def _resync(self) -> None:
         """Send all that is stale anew, in one snapshot; what fails goes alone, so as to hurt nobody else."""
         self._caught_up = False
-        known = self.hub.catalogue.published.tables
-        stale = {p: w for p, w in self._stale.items() if p in self._subs.pieces and p[1] in known}
-        self._stale = dict(stale)
         started = time.monotonic()
-        if stale:
-            await self._announce(stale)
-            await self._snapshots(list(stale))
+        self._stale = self._due()
+        await self._announce()
+        if self._stale:
+            await self._snapshots(list(self._stale))
+        self._announced.clear()
         # A table that is resynchronised by every other change must not occupy the database all the time.
         now = time.monotonic()
         rest = min(2 * (now - started), RESYNC_REST)
         self._stale_until = now + (max(rest, RETRY_SECONDS) if self._stale else rest)
 
-    async def _announce(self, stale: dict[Piece, str]) -> None:
-        for why in dict.fromkeys(stale.values()):
+    async def _announce(self) -> None:
+        """Say once of what is stale that it is, before anything that is to be seen together with it."""
+        if not self._stale:
+            return
+        fresh = {piece: why for piece, why in self._due().items() if piece not in self._announced}
+        self._announced.update(fresh)
+        for why in dict.fromkeys(fresh.values()):
             self._resynced(why)
             if why not in (JOIN, ADDED):
-                mine = [piece for piece in stale if stale[piece] == why]
+                mine = [piece for piece in fresh if fresh[piece] == why]
                 tables = sorted({self._subs.name(oid) for _, oid in mine})
                 subs = sorted({sub for sub, _ in mine})
                 await self.line.send(frames.frame("resync", subs=subs, tables=tables, why=why))
+
+    def _due(self) -> dict[Piece, str]:
+        """What is stale and can be read anew."""
+        known = self.hub.catalogue.published.tables
+        return {p: w for p, w in self._stale.items() if p in self._subs.pieces and p[1] in known}
+
+    def _settled(self, piece: Piece) -> None:
+        """It is not stale any more, or nobody's."""
+        self._stale.pop(piece, None)
+        self._announced.discard(piece)
 
     async def _snapshots(self, pieces: Sequence[Piece]) -> None:
         """Send them; where the database is away they stay stale."""
@@ -93,7 +108,7 @@ class Standing(SocketReader):
     async def _pause(self, piece: Piece, error: ApiError) -> None:
         """The piece gives nothing until definitions change: a policy or a filter of it raises."""
         self._subs.paused.add(piece)
-        self._stale.pop(piece, None)
+        self._settled(piece)
         await self._error(error, piece[0])
 
     async def _snapshot_of(self, pieces: Sequence[Piece]) -> None:
@@ -116,7 +131,7 @@ class Standing(SocketReader):
         self._cursor, self._at = cursor, at
         self._subs.paused.difference_update(pieces)
         for piece in pieces:
-            self._stale.pop(piece, None)
+            self._settled(piece)
 
     def _placed(self, cursor: Cursor, without: Iterable[Piece] = ()) -> Cursor:
         """The cursor, naming what the copy may have wrong: whoever comes back with it gets that anew."""
@@ -125,7 +140,7 @@ class Standing(SocketReader):
 
     async def _forget(self, piece: Piece, name: str) -> None:
         """A table that may not be seen any more, or is no more, is emptied at the client."""
-        self._stale.pop(piece, None)
+        self._settled(piece)
         if piece[0] in self._subs.subs:
             self._group += 1
             self._cursor = self._placed(self._cursor)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from aiodata_django.core.state.cursor import Cursor
-from aiodata_django.core.state.session import Subscription
+from aiodata_django.core.state.session import Committed, Resync, Subscription
 from aiodata_django.feed.reader import CLOSE_RESTART
 
 from .copy import Copy
@@ -59,11 +59,24 @@ async def test_a_change_that_cannot_be_judged_for_a_moment_comes_when_it_can(sta
     here = await stage(SCHEMA)
     copy = await told_but_for_notes(here, LIMITED)
     assert copy.table("notes") == {}
-    await copy.until(lambda: copy.session.state != "live")  # told in a frame behind the transaction
+    assert copy.session.state == "stale"
     await here.write("delete from public.trouble")
     await copy.synced()
     assert list(copy.table("notes")) == [(3,)]
     assert copy.failures == []
+
+
+@pytest.mark.parametrize("code", [LIMITED, WRONG])
+async def test_a_part_of_a_transaction_is_never_shown_as_current(stage, code: str) -> None:
+    here = await stage(SCHEMA)
+    copy = await watching(here)
+    await here.write(
+        f"insert into public.trouble values ('{code}')",
+        "insert into api.notes values (3, 'a'); insert into api.pets values (1, 'b')",
+    )
+    await copy.until(lambda: list(copy.table("pets")) == [(1,)])
+    places = [n for n, event in enumerate(copy.events) if isinstance(event, Resync | Committed)]
+    assert [type(copy.events[n]) for n in places] == [Resync, Committed]
 
 
 @pytest.mark.parametrize("code", [LIMITED, WRONG])
