@@ -37,25 +37,30 @@ async def send_whole(
             request.code_message = reason.encode()
         await send({"type": "http.response.body", "body": body})
         return
-    joined = _JoinedWrites(transport, reason)
+    joined = _JoinedWrites(transport, status, reason)
     cycle.transport = joined
     try:
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        known = min(status, _LAST_KNOWN)
+        await send({"type": "http.response.start", "status": known, "headers": headers})
         await send({"type": "http.response.body", "body": body})
     finally:
         cycle.transport = transport
         joined.flush()
 
 
+_LAST_KNOWN = 599  # uvicorn has lines for these statuses; of others, which HTTP allows, it knows nothing
+
+
 class _JoinedWrites:
-    """A transport that keeps what is written until it is flushed or closed."""
+    """A transport that keeps what is written until it is flushed or closed; the first line may be its own."""
 
-    __slots__ = ("_parts", "_reason", "_transport")
+    __slots__ = ("_line", "_parts", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, reason: str | None) -> None:
+    def __init__(self, transport: asyncio.Transport, status: int, reason: str | None) -> None:
         self._transport = transport
         # Nothing that could end the line and begin a header.
-        self._reason = reason if reason and reason.isprintable() else None
+        said = reason if reason and reason.isprintable() else ""
+        self._line = f"{status} {said}".encode() if said or status > _LAST_KNOWN else None
         self._parts: list[bytes] = []
 
     def write(self, part: bytes) -> None:
@@ -68,14 +73,14 @@ class _JoinedWrites:
     def flush(self) -> None:
         if self._parts:
             answer = b"".join(self._parts)
-            self._transport.write(answer if self._reason is None else self._reasoned(answer))
+            self._transport.write(answer if self._line is None else self._with_line(answer, self._line))
             self._parts.clear()
-            self._reason = None
+            self._line = None
 
-    def _reasoned(self, answer: bytes) -> bytes:
-        line, end, rest = answer.partition(b"\r\n")
-        version, status, *_ = line.split(b" ")
-        return b" ".join((version, status, str(self._reason).encode())) + end + rest
+    @staticmethod
+    def _with_line(answer: bytes, line: bytes) -> bytes:
+        first, end, rest = answer.partition(b"\r\n")
+        return first.partition(b" ")[0] + b" " + line + end + rest
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -64,6 +64,12 @@ def test_a_function_sets_headers_and_status(api):
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("status", [299, 600, 999])
+def test_a_function_sets_a_status_that_has_no_name(api, status):
+    answer = api("POST /rpc/respond", {"headers": "", "status": str(status)})
+    assert (answer.status, answer.reason, answer.json) == (status, "", "done")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
