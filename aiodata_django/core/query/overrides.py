@@ -21,12 +21,17 @@ def is_final_status(status: int) -> bool:
 
 
 def is_header(name: str, value: str) -> bool:
-    """Whether HTTP can carry the header: a token, and no line break that begins another (RFC 9110, 5)."""
-    return _TOKEN.fullmatch(name) is not None and _BREAKS.search(value) is None
+    """Whether HTTP can carry the header: a token, and of control characters the tab alone (RFC 9110, 5)."""
+    return _TOKEN.fullmatch(name) is not None and _CONTROLS.search(value) is None
+
+
+def is_framing(name: str) -> bool:
+    """Whether the header tells where the body ends, which the server alone can tell (RFC 9112, 6)."""
+    return name.lower() in ("content-length", "transfer-encoding")
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BREAKS = re.compile(r"[\r\n\0]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def overridden_status(text: bytes | None) -> int | None:
@@ -40,7 +45,7 @@ def overridden_status(text: bytes | None) -> int | None:
 
 
 def overridden(headers: Sequence[Header], text: bytes | None) -> list[Header]:
-    """The headers with those a function set, which replace ours of the same name.
+    """The headers with those a function set, which replace ours of the same name; framing stays ours.
 
     Raises RequestError (PGRST111).
     """
@@ -65,4 +70,4 @@ def _header_list(text: bytes) -> list[Header]:
     if not valid:
         shape = "a JSON array composed of objects with a single key and a string value"
         raise RequestError(500, "PGRST111", f"response.headers guc must be {shape}")
-    return [(str(name), str(value)) for item in given for name, value in item.items()]
+    return [(str(name), str(value)) for item in given for name, value in item.items() if not is_framing(name)]

@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from ..errors import ApiError, DatabaseError, InternalError, sqlstate_status
-from .overrides import is_final_status, is_header
+from .overrides import is_final_status, is_framing, is_header
 from .response import JSON_TYPE, Response
 
 
@@ -71,7 +71,7 @@ def _raised(error: DatabaseError) -> tuple[ApiError, int, str | None]:
         message["message"],
         details=message.get("details"),
         hint=message.get("hint"),
-        headers=list(detail["headers"].items()),
+        headers=[(name, value) for name, value in detail["headers"].items() if not is_framing(name)],
     )
     return raised, raised.status, detail.get("status_text")
 

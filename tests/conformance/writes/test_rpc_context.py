@@ -80,12 +80,30 @@ def test_a_function_sets_a_status_that_has_no_name(api, status):
         '["X"]',
         '[{"X": "a\\r\\nY: b"}]',
         '[{"X Y": "a"}]',
+        '[{"X": "a\\u0001"}]',
+        '[{"X": "\\u007f"}]',
     ],
 )
 def test_headers_that_cannot_be_sent(api, headers):
     answer = api("POST /rpc/respond", {"headers": headers, "status": ""})
     shape = "a JSON array composed of objects with a single key and a string value"
     assert (answer.status, answer.json) == (500, error("PGRST111", f"response.headers guc must be {shape}"))
+
+
+def test_headers_with_tabs_and_other_letters_are_sent(api):
+    answer = api("POST /rpc/respond", {"headers": json.dumps([{"X": "a\té"}, {"Y": ""}]), "status": ""})
+    assert (answer.status, answer.headers["x"].encode("latin-1").decode()) == (200, "a\té")
+    assert answer.headers["y"] == ""
+
+
+def test_where_the_body_ends_is_not_for_a_function_to_say(api):
+    own = [{"Content-Length": "3"}, {"transfer-encoding": "gzip"}, {"X-Own": "1"}]
+    answer = api("POST /rpc/respond", {"headers": json.dumps(own), "status": ""})
+    assert (answer.json, answer.headers["content-length"], answer.headers["x-own"]) == ("done", "6", "1")
+    assert "transfer-encoding" not in answer.headers
+    message, detail = {"code": "own", "message": "m"}, {"status": 402, "headers": {"Content-Length": "3"}}
+    answer = api("POST /rpc/full_control", {"message": json.dumps(message), "detail": json.dumps(detail)})
+    assert (answer.status, answer.json) == (402, error("own", "m"))
 
 
 @pytest.mark.parametrize("status", ["fine", "-1", "0", "99", "1000", "123456789012"])
