@@ -10,6 +10,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from .auth import Authenticator
@@ -36,6 +37,9 @@ _RETRY_AFTER = ("Retry-After", "0")  # seconds: connections are made anew by the
 
 LARGE_BODY, LONG_QUERY = 1 << 18, 1 << 12
 """Bytes of what is read in a thread: a large CSV takes seconds, in which others want their answers."""
+
+_READERS = ThreadPoolExecutor(2, "aiodata-read")
+"""More would not read faster, and each may need twenty times the body's size."""
 
 LSN_HEADER = "Aiodata-LSN"
 """The position behind what a write committed: ``client.synced(lsn)`` waits for it."""
@@ -126,7 +130,9 @@ class Pipeline:
             timing.stage("parse")
             prepared = self._plans.get(looked, schema, self._config, identity.role)
         else:
-            looked, prepared = await asyncio.to_thread(self._apart, request, dialect, identity.role, schema)
+            looked, prepared = await asyncio.get_running_loop().run_in_executor(
+                _READERS, self._apart, request, dialect, identity.role, schema
+            )
             timing.stage("parse")
         timing.stage("plan")
         if prepared.plan.action is Action.INSPECT:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from contextlib import asynccontextmanager
 
 import jwt
@@ -14,7 +16,7 @@ from aiodata_django.conf import Settings
 from aiodata_django.core.query.request import Dialect, HttpRequest
 from aiodata_django.db.catalog import load_schema_sync
 from aiodata_django.db.pool import Pool
-from aiodata_django.pipeline import Pipeline
+from aiodata_django.pipeline import LARGE_BODY, Pipeline
 
 SECRET = "tests-share-this-secret-of-32-bytes!"
 SCHEMA = """
@@ -105,6 +107,28 @@ async def test_a_fault_is_told_to_the_log_in_full_and_to_the_client_not_at_all(u
     assert b"something of ours" not in answer.body
     assert "internal error while answering GET /notes" in caplog.text
     assert "in faulty" in caplog.text
+
+
+async def test_two_large_bodies_are_read_at_a_time(uri, schema, monkeypatch):
+    reading, most = [], 0
+    apart = Pipeline._apart
+
+    def counted(*arguments):
+        nonlocal most
+        reading.append(None)
+        most = max(most, len(reading))
+        time.sleep(0.02)  # as long as a larger one would take
+        try:
+            return apart(*arguments)
+        finally:
+            reading.pop()
+
+    monkeypatch.setattr(Pipeline, "_apart", counted)
+    body = json.dumps([{"id": 100 + n, "body": "x" * LARGE_BODY} for n in range(2)]).encode()
+    async with pipeline(uri, schema, size=4) as served:
+        answers = await asyncio.gather(*[ask(served, "POST", "/tags", body=body) for _ in range(12)])
+    assert {answer.status for answer in answers} == {404}  # looked for after the body was read
+    assert most == 2
 
 
 PARALLEL = """
