@@ -91,10 +91,11 @@ class Authenticator:
         """
         if authorization is None:
             return self._nobody()
-        scheme, _, token = authorization.partition(" ")
+        # Any white space may stand between the two, and around them.
+        scheme, token = (*authorization.split(None, 1), "", "")[:2]
         if scheme.lower() != "bearer":
             return self._nobody()
-        token = token.strip()
+        token = token.rstrip()
         known = self._known.get(token)
         if known is not None and known.since <= now <= known.until:
             known.asked = True

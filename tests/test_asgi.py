@@ -285,6 +285,29 @@ def test_a_server_without_database_says_so_and_recovers_by_itself(server, own_po
             time.sleep(0.1)
 
 
+def test_a_schema_that_is_not_there_is_waited_for(make_database, as_user):
+    uri = make_database(SQL)
+    with closing(Unready(as_user(uri, "authenticator"), "--schema", "api,later")) as live:
+        live.start()
+        answer = requests.get(f"{live.url}/rest/pets", timeout=20)
+        assert (answer.status_code, answer.json()["code"]) == (503, "PGRST002")
+        assert 'schema "later" does not exist' in live.output()
+        with psycopg.connect(uri, autocommit=True) as admin:
+            admin.execute("create schema later")
+        deadline = time.monotonic() + 30
+        while requests.get(f"{live.url}/rest/pets", timeout=10).status_code != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        with psycopg.connect(uri, autocommit=True) as admin:
+            admin.execute("drop schema later")
+            admin.execute("notify pgrst, 'reload schema'")
+        deadline = time.monotonic() + 30
+        while live.output().count('schema "later" does not exist') < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert requests.get(f"{live.url}/rest/pets", timeout=10).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("accept", "html"),
     [

@@ -24,6 +24,8 @@ from aiodata_django.core.schema import Schema
 # One snapshot for all sections; an empty search path makes PostgreSQL qualify the names it writes; compiling
 # these queries would take longer than running them.
 _BEGIN = "begin isolation level repeatable read read only; set local search_path = ''; set local jit = off"
+# A name that is mistyped would be served as an empty schema; PostgreSQL refuses it, with 3F000.
+_EXISTING = b"select array(select quote_ident(name) from unnest($1::text[]) name)::regnamespace[]"
 _HEADING = re.compile(r"^-- section: (\w+)(?: of (\w+))?$", re.MULTILINE)
 
 
@@ -32,13 +34,15 @@ async def load_schema(
 ) -> Schema:
     """The schema of the database at ``conninfo``, as its login role finds it.
 
-    ``schemas`` are served; views of ``extra_search_path`` may be looked through too. Raises psycopg.Error.
+    ``schemas`` are served; views of ``extra_search_path`` may be looked through too. Raises psycopg.Error,
+    InvalidSchemaName where one of them is not there.
     """
     answers: dict[str, Any] = {}
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         set_json_loads(_unread, connection)
         await connection.execute(_BEGIN)
         async with psycopg.AsyncRawCursor(connection, row_factory=scalar_row) as cursor:
+            await cursor.execute(_EXISTING, [[*schemas, *extra_search_path]])
             for section in _sections():
                 await cursor.execute(section.query, section.values(schemas, extra_search_path))
                 answers[section.name] = await cursor.fetchone()
@@ -55,6 +59,7 @@ def load_schema_sync(
         set_json_loads(_unread, connection)
         connection.execute(_BEGIN)
         with psycopg.RawCursor(connection, row_factory=scalar_row) as cursor:
+            cursor.execute(_EXISTING, [[*schemas, *extra_search_path]])
             for section in _sections():
                 cursor.execute(section.query, section.values(schemas, extra_search_path))
                 answers[section.name] = cursor.fetchone()

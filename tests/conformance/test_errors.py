@@ -188,6 +188,7 @@ class TestAllowed:
         [
             ("Bearer", "PGRST301", "Empty JWT is sent in Authorization header"),
             ("Bearer a", "PGRST301", "Expected 3 parts in JWT; got 1"),
+            ("bEARER\ta.b", "PGRST301", "Expected 3 parts in JWT; got 2"),
             ("Bearer a.b", "PGRST301", "Expected 3 parts in JWT; got 2"),
             ("Bearer a.b.c", "PGRST301", "JWT cryptographic operation failed"),
         ],

@@ -155,6 +155,17 @@ async def test_both_ways_of_loading_find_the_same(uri, schema):
     assert await load_schema(uri, schemas=["api"], extra_search_path=["extra"]) == schema
 
 
+@pytest.mark.parametrize(
+    ("served", "extra", "missing"),
+    [(["api", "apj"], [], "apj"), (["api"], ["public", "Extra"], "Extra"), (["api", "123"], [], "123")],
+)
+async def test_a_schema_that_is_not_there_is_told(uri, served, extra, missing):
+    with pytest.raises(psycopg.errors.InvalidSchemaName, match=f'schema "{missing}" does not exist'):
+        await load_schema(uri, schemas=served, extra_search_path=extra)
+    with pytest.raises(psycopg.errors.InvalidSchemaName, match=f'schema "{missing}" does not exist'):
+        load_schema_sync(uri, schemas=served, extra_search_path=extra)
+
+
 def test_a_real_schema_survives_its_file(schema):
     assert load(dump(schema)) == schema
 

@@ -164,7 +164,7 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
         top_range=ALL,
         page_limit=config.max_rows,
         accept=request.first.get("accept", "*/*"),
-        content_type=media.parse_media_type(request.header("content-type") or "application/json"),
+        content_type=media.parse_media_type(request.first.get("content-type", "application/json")),
         preferences=_preferences(request, config),
     )
     _read_terms(result, parameters)

@@ -259,7 +259,7 @@ def test_a_form_is_one_row(api):
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/plain", "text/xml", "application/octet-stream", "application/foo", "nonsense"]
+    "content_type", ["text/plain", "text/xml", "application/octet-stream", "application/foo", "nonsense", ""]
 )
 def test_other_content_types_are_refused(api, content_type):
     answer = api("POST /entries", "x", content_type=content_type)
