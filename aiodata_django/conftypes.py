@@ -85,7 +85,8 @@ def integer(least: int) -> Callable[[Any], int]:
 
     def read(value: Any) -> int:
         try:
-            number = int(str(value)) if not isinstance(value, float) else int(value)
+            whole = isinstance(value, float) and value.is_integer()
+            number = int(value if whole else str(value))
         except ValueError:
             raise SettingError(f"must be a whole number, not {value!r}") from None
         if number < least or isinstance(value, bool):

@@ -275,6 +275,13 @@ def test_every_setting_has_a_reader():
     assert set(READERS) == conf.NAMES
 
 
+@pytest.mark.parametrize("value", [2.5, float("inf"), float("nan"), "2.0", True, ""])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(SettingError, match="must be a whole number"):
+        READERS["db_pool"](value)
+    assert READERS["db_pool"](2.0) == 2
+
+
 @given(
     st.sampled_from(sorted(READERS)),
     st.text() | st.integers() | st.floats() | st.none() | st.lists(st.text()),
