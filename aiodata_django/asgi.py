@@ -20,7 +20,7 @@ from django.core.handlers.asgi import ASGIHandler
 from . import docspage
 from .conf import Settings
 from .core.errors import ApiError, InternalError, RequestError, too_large
-from .core.query.request import Dialect, HttpRequest
+from .core.query.request import Dialect, HttpRequest, header_text
 from .core.query.response import Response
 from .observe import RequestAnswered, logger, observe, wants
 from .runtime import Runtime, runtime_of
@@ -163,7 +163,7 @@ async def _answer(
     runtime: Runtime, scope: Scope, receive: Receive, send: Send, path: str, mount: str, dialect: Dialect
 ) -> None:
     method = scope["method"]
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+    headers = [(name.decode("latin-1"), header_text(value)) for name, value in scope["headers"]]
     body = b""
     if method not in ("GET", "HEAD"):
         try:

@@ -123,10 +123,18 @@ def _core_request(request: HttpRequest, rest: str, body: bytes) -> core.HttpRequ
     raw = scope.get("raw_path") or request.META.get("RAW_URI", "").split("?")[0].encode()
     path = raw.decode("latin-1") or quote(request.path, safe="/~!$&'()*+,;=:@")
     mount = request.path[: len(request.path) - len(rest)]
-    headers = [(name.lower(), value) for name, value in request.headers.items()]
+    headers = [(name.lower(), _as_sent(value)) for name, value in request.headers.items()]
     query = request.META.get("QUERY_STRING", "")
     below = path[len(quote(mount, safe="/~!$&'()*+,;=:@")) :]
     return core.HttpRequest(request.method or "GET", below or "/", query, headers, body, mount)
+
+
+def _as_sent(value: str) -> str:
+    """A header that Django read as Latin-1, whatever it is; test clients may give any letters."""
+    try:
+        return core.header_text(value.encode("latin-1"))
+    except UnicodeEncodeError:
+        return value
 
 
 def _django_response(request: HttpRequest, response: Response, home: Home) -> HttpResponseBase:
@@ -138,7 +146,8 @@ def _django_response(request: HttpRequest, response: Response, home: Home) -> Ht
     del answer.headers["Content-Type"]
     for name, value in response.headers:
         # Django's headers are a mapping: of a header given twice the values are listed (RFC 9110, 5.3).
-        answer.headers[name] = f"{answer.headers[name]}, {value}" if name in answer.headers else value
+        told = value.encode().decode("latin-1")
+        answer.headers[name] = f"{answer.headers[name]}, {told}" if name in answer.headers else told
     return answer
 
 

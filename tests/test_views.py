@@ -64,6 +64,13 @@ def test_a_body_over_the_limit_is_refused(site, bearer):
     assert (answer.status_code, answer.json()["code"]) == (413, "AIOD103")
 
 
+@pytest.mark.parametrize("sent", ["é", "é".encode().decode("latin-1"), "漢".encode().decode("latin-1")])
+def test_headers_are_utf_8_or_else_latin_1(site, sent):
+    answer = Client().get("/api/rest/pets", HTTP_ACCEPT_PROFILE=sent)
+    meant = sent if sent == "é" else sent.encode("latin-1").decode()
+    assert (answer.status_code, answer.json()["message"]) == (406, f"Invalid schema: {meant}")
+
+
 async def test_views_answer_in_a_loop_of_their_own(site):
     answer = await AsyncClient().get("/api/query/pets/Aja")
     assert answer.json() == [{"name": "Aja", "color": 1}]

@@ -1,12 +1,12 @@
 -- A small archive of films: one of each thing that PostgREST's language can name.
--- Schema "api" is what most tests are served; "library" and "Odd ""name"" \@/" are for several schemas at once.
+-- Schema "api" is what most tests are served; "library" and "Ödd ""name"" \@/" are for several schemas at once.
 
 create schema api;
 create schema library;
-create schema "Odd ""name"" \@/";
+create schema "Ödd ""name"" \@/";
 create schema hidden;
 grant usage on schema hidden to anon, auth;
-grant usage on schema api, library, "Odd ""name"" \@/" to anon, auth;
+grant usage on schema api, library, "Ödd ""name"" \@/" to anon, auth;
 
 set search_path = api;
 
@@ -167,7 +167,7 @@ create table library.writings (
 );
 create function library.titles() returns setof text language sql stable as
     $$ select title from library.books order by id $$;
-create table "Odd ""name"" \@/".things (id int primary key, name text);
+create table "Ödd ""name"" \@/".things (id int primary key, name text);
 create table hidden.films (id int primary key);
 create table actors_met (id int primary key);
 create table actors_missed (id int primary key);
@@ -217,13 +217,13 @@ insert into posters values (1, 1, 255), (2, 3, 16711680), (3, 5, null);
 insert into library.books values (1, 'Cinema 1'), (2, 'Cinema 2');
 insert into library.authors values (1, 'Deleuze'), (2, 'Tomlinson');
 insert into library.writings values (1, 1), (1, 2), (2, 1);
-insert into "Odd ""name"" \@/".things values (1, 'thing');
+insert into "Ödd ""name"" \@/".things values (1, 'thing');
 refresh materialized view decades;
 analyze;
 
 -- ------------------------------------------------------------------ who may what
 
-grant select on all tables in schema api, library, "Odd ""name"" \@/" to anon;
-grant all on all tables in schema api, library, "Odd ""name"" \@/" to auth;
+grant select on all tables in schema api, library, "Ödd ""name"" \@/" to anon;
+grant all on all tables in schema api, library, "Ödd ""name"" \@/" to auth;
 revoke all on secrets from anon, auth;
 revoke all on nothing from anon;

@@ -185,6 +185,8 @@ def test_the_trace_header_comes_back(serve: MakeApi, target: str):
     api = serve(server_trace_header="X-Request-Id")
     assert api.get(target, x_request_id="abc-1").headers["x-request-id"] == "abc-1"
     assert api.get(target).headers["x-request-id"] == ""
+    sent = "é 漢".encode().decode("latin-1")  # as http.client shows the same bytes
+    assert api.get(target, x_request_id=sent).headers["x-request-id"] == sent
 
 
 ONE_OBJECT = "application/vnd.pgrst.object+json"

@@ -77,6 +77,14 @@ class HttpRequest:
         return self.first.get(name)
 
 
+def header_text(value: bytes) -> str:
+    """The value of a header: UTF-8 as it is sent today, else Latin-1 as it once was (RFC 9110, 5.5)."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
 class PlannedRange(NamedTuple):
     """A range with its numbers set aside: ``limit`` None takes all rows."""
 

@@ -31,7 +31,9 @@ def test_settings_of_the_request(api, name, value):
 
 
 def test_headers_cookies_and_claims(api):
-    assert api("GET /rpc/header?name=x-some", x_some="é").json is not None
+    assert api("GET /rpc/header?name=x-some", x_some="é").json == "é"
+    assert api("GET /rpc/header?name=x-some", x_some="é 漢".encode()).json == "é 漢"
+    assert api("GET /rpc/cookie?name=b", cookie="b=é".encode()).json == "é"
     assert api("GET /rpc/header?name=cookie", cookie="a=1").json is None
     assert api("GET /rpc/cookie?name=b", cookie="a=1; b=two;c=3").json == "two"
     assert api("GET /rpc/claim?name=role").json == "anon"
