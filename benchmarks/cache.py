@@ -1,20 +1,31 @@
 """The client's copy against ``ldbcache``, the cache of the reference client: one run, ratios printed.
 
-    python benchmarks/cache.py [--rows 1000000] [--rounds 3]
+    python benchmarks/cache.py [--rows 1000000] [--rounds 5]
 
 Each candidate fills itself from the same JSON text (rows of six columns, key of a text and an integer, 500
-rows a text), then answers full keys, prefixes and a scan, then applies updates, each giving its old and its
-new row. Their JSON text is decoded within the time, on both sides: messages of one row, as version 1 of
-``/state`` brings them; transactions of one row and of 100 rows, as version 2 does. For ``ldbcache``, which
-knows no transactions, those are messages one by one, and JSON arrays of 100 messages.
-Candidates alternate, each in a process of its own; times are CPU seconds, medians of the rounds. Memory is
-what Python's allocator holds for the filled cache, measured apart from the times. ``ldbcache`` is installed
-into a directory that is gone afterwards; from Python 3.10 on its dependency needs ``collections.Mapping``.
+rows a text), then answers full keys, prefixes and a scan, then applies updates. Both do all that lies between
+a websocket's text and a callback, and neither has a network or an event loop in it: ``ldbcache`` is driven
+by the reference client itself (``aiodata`` 3.0.0: ``json.loads``, then its ``_handle``), ours by what
+``aiodata_django.client`` does with a message. Reads go through both clients' ``table.get``. Both callbacks
+count the updates that they are told, each with its old and its new row; the counts must be right.
+
+Updates come as messages of one row, as version 1 of ``/state`` brings them, and as transactions of one row
+and of 100 rows, as version 2 does. The reference knows no transactions: it gets version 1's messages one by
+one, without the cursors and times that ours have to read; and for 100, one JSON array of 100 messages. No row
+is updated twice in a measurement. A thousand messages at a time are made, outside of the time, and applied:
+as from a socket, their text is in the processor's cache, and the rows, anywhere in the table, are not.
+
+Each round has a fresh process a candidate, all of them alive at once; they take turns with each measurement,
+after a full collection of garbage, the collector as Python sets it up. Times are CPU seconds: medians of the
+rounds, and of the ratios within a round, with the lowest and the highest. Memory is what Python's allocator
+holds for the filled cache, measured apart from the times. The reference is installed into a directory that is
+gone afterwards; from Python 3.10 on it needs ``collections.Mapping``.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import statistics
@@ -37,8 +48,10 @@ COLUMNS = [
     ("note", "text"),
 ]
 CANDIDATES = ("ldbcache", "ours", "interned")
+REFERENCE = ("aiodata==3.0.0", "ldbcache==0.0.0", "pathing==0.1.3")
 PIECE = 64 * 1024
 LOOKUPS = 100_000
+AT_ONCE = 1000  # changes whose text is made before they are applied
 BATCH = 100  # changes a transaction
 TIME = "2026-01-01T10:00:00.123456+00:00"
 
@@ -58,13 +71,28 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def messages(keys: list[Any], note: str) -> list[str]:
-    """Updates as version 1 of ``/state`` brings them, one row a message."""
-    return [compact(["PATCH", "t", key, [row(key[1], note)]]) for key in keys]
+def message(key: Any, note: str) -> str:
+    """An update as version 1 of ``/state`` brings it."""
+    return compact(["PATCH", "t", key, [row(key[1], note)]])
+
+
+Apply = Callable[[str], None]
+Texts = Callable[[list[Any]], Iterable[str]]
+
+
+class Heard:
+    """A callback that counts what it is told of."""
+
+    def __init__(self) -> None:
+        self.updates = 0
+
+    def __call__(self, action: str, table: str, entries: Any) -> None:
+        assert action == "update"
+        self.updates += len(entries)
 
 
 class Ldbcache:
-    """The reference's cache, used as the reference's client does."""
+    """The reference's cache, driven by the reference's client."""
 
     def __init__(self) -> None:
         import collections
@@ -72,86 +100,113 @@ class Ldbcache:
 
         collections.Mapping = collections.abc.Mapping  # type: ignore[attr-defined]
         import ldbcache
+        from aiodata import client
 
         self._entry = ldbcache.Entry
         self._cache = ldbcache.AlikeBulkRowCache(["kind", "id"])
+        self._table = client.Table("t", None, self._cache, [])
+        self.heard = Heard()
+        self._client = client.Client(token="", callback=self.heard)
+        self._client._tables = ldbcache.Entry({"t": self._table})
+        self.get = self._table.get
 
     def fill(self, text: bytes) -> None:
         self._cache.create(None, map(self._entry, json.loads(text)))
 
-    def get(self, *keys: Any) -> Any:
-        return self._cache.select(keys)
-
     def scan(self) -> None:
-        for _ in self._cache.entries():
+        for _ in self._table:
             pass
 
-    def apply(self, message: str) -> None:
-        _, _, keys, rows = json.loads(message)
-        self._cache.modify(keys, rows)
+    def messages(self, note: str) -> tuple[Apply, Texts]:
+        """How messages of version 1 are applied, and how they are made from keys."""
+        return self._apply, lambda keys: (message(key, note) for key in keys)
 
-    def transactions(
-        self, keys: list[Any], note: str, size: int
-    ) -> tuple[Callable[[Any], None], Iterable[Any]]:
-        """Messages, and how they are applied."""
-        single = messages(keys, note)
+    def _apply(self, text: str) -> None:
+        payload = json.loads(text)
+        self._client._handle(*payload)
+
+    def transactions(self, note: str, size: int) -> tuple[Apply, Texts]:
+        """The same of transactions of that many updates."""
         if size == 1:
-            return self.apply, single
-        return self._apply_all, [f"[{','.join(batch)}]" for batch in batches(single, size)]
+            return self.messages(note)
+        return self._apply_all, lambda keys: (
+            f"[{','.join(message(key, note) for key in batch)}]" for batch in batches(keys, size)
+        )
 
     def _apply_all(self, text: str) -> None:
-        for _, _, keys, rows in json.loads(text):
-            self._cache.modify(keys, rows)
+        for payload in json.loads(text):
+            self._client._handle(*payload)
 
 
 class Ours:
     """The client's cache, used as the client does."""
 
     def __init__(self, *, intern: bool = False) -> None:
-        from aiodata_django.client.frames import MessageReader
-        from aiodata_django.core.state.cache import Cache, TableCache
+        from aiodata_django.client.description import Description
+        from aiodata_django.client.dispatch import Dispatcher
+        from aiodata_django.client.table import Table
+        from aiodata_django.core.state.cache import TableCache
 
-        self._table = TableCache("t", COLUMNS, ("kind", "id"), intern=intern)
-        self.apply = MessageReader(Cache([self._table])).apply
+        self._cache = TableCache("t", COLUMNS, ("kind", "id"), intern=intern)
+        description = Description.of_copy("t", COLUMNS, ("kind", "id"))
+        self._table = Table(description, _no_write)
+        self._table.describe(description, self._cache)
+        self.heard = Heard()
+        self._tell = Dispatcher(self.heard).tell
         self.get = self._table.get
         self.longest = 0.0
 
     def fill(self, text: bytes) -> None:
-        reader = self._table.reader()
+        reader = self._cache.reader()
         for start in range(0, len(text), PIECE):
             began = time.perf_counter()
-            self._table.fill(reader.feed(text[start : start + PIECE]))
+            self._cache.fill(reader.feed(text[start : start + PIECE]))
             self.longest = max(self.longest, time.perf_counter() - began)
-        self._table.fill(reader.close())
+        self._cache.fill(reader.close())
 
     def scan(self) -> None:
         for _ in self._table:
             pass
 
-    def transactions(
-        self, keys: list[Any], note: str, size: int
-    ) -> tuple[Callable[[Any], None], Iterable[Any]]:
-        """Frames of version 2, and what the client does with them."""
+    def messages(self, note: str) -> tuple[Apply, Texts]:
+        """How messages of version 1 are applied, and how they are made from keys."""
+        from aiodata_django.client.frames import MessageReader
+        from aiodata_django.core.state.cache import Cache
+
+        reader, tell = MessageReader(Cache([self._cache])), self._tell
+        return lambda text: tell(reader.apply(text)), lambda keys: (message(key, note) for key in keys)
+
+    def transactions(self, note: str, size: int) -> tuple[Apply, Texts]:
+        """The same of frames of version 2."""
         from aiodata_django.core.state import frames
         from aiodata_django.core.state.cache import Cache
         from aiodata_django.core.state.copy import Copy
         from aiodata_django.core.state.session import ClientSession
 
-        session, copy = ClientSession(), Copy(Cache([self._table]))
+        session, copy, tell = ClientSession(), Copy(Cache([self._cache])), self._tell
         session.decode = copy.decode
         session.connected(0.0)
-        copy._show("t", self._table, {0: self._table})  # the rows that are there stand for a snapshot's
+        copy._show("t", self._cache, {0: self._cache})  # the rows that are there stand for a snapshot's
         session.cursor = cursor(0)
 
         def apply(frame: str) -> None:
             for event in session.receive(frame, 0.0):
-                copy.put(event.changes)
+                tell(copy.put(event.changes))
 
-        puts = [frames.put("t", compact(row(key[1], note)).encode(), b"[0]").decode() for key in keys]
-        return apply, [
-            frames.txn(cursor(number), cursor(number + 1), 731, TIME, ",".join(batch), more=False)
-            for number, batch in enumerate(batches(puts, size))
-        ]
+        sent = 0
+
+        def texts(keys: list[Any]) -> Iterator[str]:
+            nonlocal sent
+            puts = [frames.put("t", compact(row(key[1], note)).encode(), b"[0]").decode() for key in keys]
+            for batch in batches(puts, size):
+                sent += 1
+                yield frames.txn(cursor(sent - 1), cursor(sent), 731, TIME, ",".join(batch), more=False)
+
+        return apply, texts
+
+
+async def _no_write(*_: Any) -> Any:
+    raise NotImplementedError("there is no server to write to")
 
 
 def cursor(number: int) -> str:
@@ -159,7 +214,7 @@ def cursor(number: int) -> str:
     return f"7a31c5e09b:{number:X}"
 
 
-def batches(items: list[str], size: int) -> Iterator[list[str]]:
+def batches(items: list[Any], size: int) -> Iterator[list[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -167,7 +222,7 @@ def make(candidate: str) -> Any:
     return Ldbcache() if candidate == "ldbcache" else Ours(intern=candidate == "interned")
 
 
-def each(work: Callable[[Any], Any], arguments: list[Any]) -> None:
+def each(work: Callable[[Any], Any], arguments: Iterable[Any]) -> None:
     for argument in arguments:
         work(argument)
 
@@ -178,39 +233,75 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.process_time() - began
 
 
-def applying(cache: Any, keys: list[Any], size: int) -> float:
-    """Seconds an update takes, in transactions of that many."""
-    apply, transactions = cache.transactions(keys, f"by {size}", size)
-    return seconds(lambda: each(apply, transactions)) / len(keys)
+class Measured:
+    """One candidate in a process of its own: a measurement at a time, when it is asked for."""
+
+    def __init__(self, candidate: str, path: Path) -> None:
+        self._path = path
+        self._cache = make(candidate)
+        self._chance = random.Random(1)
+        self._count = 0
+
+    def measure(self, name: str) -> float:
+        """The figure of this name."""
+        gc.collect()
+        return MEASUREMENTS[name](self)
+
+    def fill(self) -> float:
+        text = self._path.read_bytes()
+        self._count = text.count(b'"kind":')
+        return seconds(lambda: self._cache.fill(text))
+
+    def _keys(self) -> list[Any]:
+        numbers = self._chance.sample(range(self._count), min(LOOKUPS, self._count))
+        return [(f"kind {number // GROUP}", number) for number in numbers]
+
+    def full_key(self) -> float:
+        keys = self._keys()
+        get = self._cache.get
+        return seconds(lambda: each(lambda key: get(*key), keys)) / len(keys) * 1e9
+
+    def prefix(self) -> float:
+        prefixes = [kind for kind, _ in self._keys()[:1000]]
+        return seconds(lambda: each(self._cache.get, prefixes)) / len(prefixes) * 1e6
+
+    def scan(self) -> float:
+        return seconds(self._cache.scan) * 1e3
+
+    def messages(self) -> float:
+        return self._applying(*self._cache.messages("by message"))
+
+    def transactions(self, size: int) -> float:
+        return self._applying(*self._cache.transactions(f"by {size}", size))
+
+    def _applying(self, apply: Apply, texts: Texts) -> float:
+        """Microseconds that an update takes."""
+        taken = 0.0
+        keys = self._keys()
+        self._cache.heard.updates = 0
+        for some in batches(keys, AT_ONCE):
+            made = list(texts(some))
+            began = time.process_time()
+            each(apply, made)
+            taken += time.process_time() - began
+        assert self._cache.heard.updates == len(keys), self._cache.heard.updates
+        return taken / len(keys) * 1e6
 
 
-def measure(candidate: str, path: Path) -> dict[str, float]:
-    """All times of one candidate, in a fresh process."""
-    text = path.read_bytes()
-    cache = make(candidate)
-    fill = seconds(lambda: cache.fill(text))
-    count = text.count(b'"kind":')
-    chance = random.Random(1)
-    numbers = [chance.randrange(count) for _ in range(LOOKUPS)]
-    keys = [(f"kind {number // GROUP}", number) for number in numbers]
-    prefixes = [key[0] for key in keys[:1000]]
-    single = messages(keys, "changed")
-    result = {
-        "fill, s": fill,
-        "full key, ns": seconds(lambda: each(lambda key: cache.get(*key), keys)) / LOOKUPS * 1e9,
-        "prefix, us": seconds(lambda: each(cache.get, prefixes)) / 1000 * 1e6,
-        "scan, ms": seconds(cache.scan) * 1e3,
-        "apply a message, us": seconds(lambda: each(cache.apply, single)) / LOOKUPS * 1e6,
-    }
-    for size in (1, BATCH):
-        result[f"apply by {size}, us"] = applying(cache, keys, size) * 1e6
-    if isinstance(cache, Ours):
-        result["longest piece, ms"] = cache.longest * 1e3
-    return result
+MEASUREMENTS: dict[str, Callable[[Measured], float]] = {
+    "fill, s": Measured.fill,
+    "full key, ns": Measured.full_key,
+    "prefix, us": Measured.prefix,
+    "scan, ms": Measured.scan,
+    "apply a message, us": Measured.messages,
+    "apply by 1, us": lambda measured: measured.transactions(1),
+    f"apply by {BATCH}, us": lambda measured: measured.transactions(BATCH),
+}
+LONGEST = "longest piece, ms"
 
 
 def measure_memory(candidate: str, path: Path) -> dict[str, float]:
-    """Bytes a row that the filled cache holds, and at most held while it was filled, in a fresh process."""
+    """Bytes a row that the filled cache holds, and at most held while it was filled."""
     text = path.read_bytes()
     count = text.count(b'"kind":')
     cache = make(candidate)
@@ -220,57 +311,95 @@ def measure_memory(candidate: str, path: Path) -> dict[str, float]:
     return {"memory, B/row": held / count, "memory peak, B/row": peak / count}
 
 
-def child(candidate: str, what: str, path: Path, libraries: str) -> dict[str, float]:
-    """Run one measurement in a process of its own."""
-    command = [sys.executable, __file__, "--child", candidate, what, str(path), libraries]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def run_child(candidate: str, what: str, path: str, libraries: str) -> None:
+    """In the child: answer each line of the input, the name of a figure, with the figure."""
+    sys.path.append(libraries)
+    if what == "memory":
+        print(json.dumps(measure_memory(candidate, Path(path))))
+        return
+    measured = Measured(candidate, Path(path))
+    for line in sys.stdin:
+        name = line.rstrip("\n")
+        print(measured._cache.longest * 1e3 if name == LONGEST else measured.measure(name), flush=True)
+
+
+def command(candidate: str, what: str, path: Path, libraries: str) -> list[str]:
+    return [sys.executable, __file__, "--child", candidate, what, str(path), libraries]
+
+
+def memory(candidate: str, path: Path, libraries: str) -> dict[str, float]:
+    done = subprocess.run(command(candidate, "memory", path, libraries), stdout=subprocess.PIPE, check=True)
     return {name: float(value) for name, value in json.loads(done.stdout).items()}
 
 
-def run_child(candidate: str, what: str, path: str, libraries: str) -> None:
-    sys.path.append(libraries)
-    work = measure if what == "times" else measure_memory
-    print(json.dumps(work(candidate, Path(path))))
+class Child:
+    """A candidate's process, as seen from outside."""
+
+    def __init__(self, candidate: str, path: Path, libraries: str) -> None:
+        pipe = subprocess.PIPE
+        asked = command(candidate, "times", path, libraries)
+        self._process = subprocess.Popen(asked, stdin=pipe, stdout=pipe, text=True)
+
+    def ask(self, name: str) -> float:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(name, file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.communicate()
+
+
+Round = dict[str, dict[str, float]]  # figures by candidate
+
+
+def one_round(path: Path, libraries: str) -> Round:
+    children = {candidate: Child(candidate, path, libraries) for candidate in CANDIDATES}
+    figures: Round = {candidate: {} for candidate in CANDIDATES}
+    for name in MEASUREMENTS:
+        for candidate, child in children.items():
+            figures[candidate][name] = child.ask(name)
+    for candidate, child in children.items():
+        figures[candidate][LONGEST] = child.ask(LONGEST) if candidate != "ldbcache" else 0.0
+        child.end()
+    return figures
 
 
 def run(rows: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         libraries = str(Path(directory) / "libraries")
-        pip = [sys.executable, "-m", "pip", "install", "-q", "--target", libraries, "ldbcache==0.0.0"]
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", libraries, *REFERENCE]
         subprocess.run([*pip, "--disable-pip-version-check"], check=True)
         path = Path(directory) / "rows.json"
         write_rows(path, rows)
-        results = {candidate: child(candidate, "memory", path, libraries) for candidate in CANDIDATES}
-        times: dict[str, list[dict[str, float]]] = {candidate: [] for candidate in CANDIDATES}
-        for _ in range(rounds):
-            for candidate in CANDIDATES:
-                times[candidate].append(child(candidate, "times", path, libraries))
-        for candidate, measured in times.items():
-            for name in measured[0]:
-                results[candidate][name] = statistics.median(each[name] for each in measured)
-    report(rows, rounds, results)
+        held = {candidate: memory(candidate, path, libraries) for candidate in CANDIDATES}
+        report(rows, held, [one_round(path, libraries) for _ in range(rounds)])
 
 
-def report(rows: int, rounds: int, results: dict[str, dict[str, float]]) -> None:
-    print(
-        f"{rows:,} rows, medians of {rounds} rounds; x: times faster than ldbcache, or share of its memory\n"
-    )
-    print(f"{'':20}{'ldbcache':>10}{'ours':>10}{'x':>7}{'interned':>10}{'x':>7}")
-    for name, limit in results["ldbcache"].items():
+def report(rows: int, held: Round, rounds: list[Round]) -> None:
+    print(f"{rows:,} rows, medians of {len(rounds)} rounds; x: times faster than ldbcache (lowest-highest)\n")
+    print(f"{'':20}{'ldbcache':>10}{'ours':>10}{'x':>22}{'interned':>10}{'x':>22}")
+    for name, limit in held["ldbcache"].items():
         line = f"{name:20}{limit:10.2f}"
         for candidate in CANDIDATES[1:]:
-            value = results[candidate][name]
-            ratio = value / limit if name.startswith("memory") else limit / value
-            line += f"{value:10.2f}{ratio:7.2f}"
+            value = held[candidate][name]
+            line += f"{value:10.2f}{f'{value / limit:.2f} of it':>22}"
         print(line)
-    longest = max(results[candidate]["longest piece, ms"] for candidate in CANDIDATES[1:])
+    for name in MEASUREMENTS:
+        line = f"{name:20}{statistics.median(figures['ldbcache'][name] for figures in rounds):10.2f}"
+        for candidate in CANDIDATES[1:]:
+            ratios = [figures["ldbcache"][name] / figures[candidate][name] for figures in rounds]
+            scatter = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+            line += f"{statistics.median(figures[candidate][name] for figures in rounds):10.2f}{scatter:>22}"
+        print(line)
+    longest = max(figures[candidate][LONGEST] for figures in rounds for candidate in CANDIDATES[1:])
     print(f"\nlongest time one piece of the fill held the loop: {longest:.1f} ms")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
