@@ -46,14 +46,15 @@ class Dispatcher:
 
     def _run(self) -> Awaitable[Any] | None:
         """Call until a callback has to be waited for, or no event is left."""
-        while self._events:
-            event = self._events.popleft()
+        events = self._events
+        while events:
+            event = events.popleft()
             try:
                 answer = self._callback(event.action, event.table, event.entries)
             except Exception:
                 logger.exception("the callback failed on %s of %s", event.action, event.table)
                 continue
-            if inspect.isawaitable(answer):
+            if answer is not None and inspect.isawaitable(answer):  # to ask takes longer than most callbacks
                 return answer
         return None
 

@@ -42,7 +42,7 @@ class Version1:
         self._intern = intern
 
     async def follow(
-        self, inbox: Inbox, tell: Callable[[list[Event]], object], ready: Callable[[], None]
+        self, inbox: Inbox, tell: Callable[[Sequence[Event]], object], ready: Callable[[], None]
     ) -> None:
         """Keep the copy right until the socket is lost. ``ready`` is called when it is complete."""
         # A server without a feed closes at once, saying why. Its rows are worth having once, not always.
@@ -52,7 +52,7 @@ class Version1:
         reader = MessageReader(self._listing.cache)
         while True:
             for message in await inbox.next():
-                tell(list(reader.apply(message)))
+                tell(reader.apply(message))
 
     async def sync(self, inbox: Inbox) -> list[Event]:
         """Make a second copy beside the first, and let it take the first's place all at once.

@@ -181,16 +181,17 @@ class Version2:
         started = clock()
         for message in messages:
             now = clock()
+            if now - started > BREATH:
+                await asyncio.sleep(0)
+                started = now = clock()
             for event in self._session.receive(message, now):
                 if type(event) is RowsFrame:  # mostly: done here and now, without a task's turn
                     events = self._copy.put(event.changes)
                     tell(events if self._status.synced else ())
                 else:
                     await self._take(event, tell)
-            await self._speak(now)
-            if clock() - started > BREATH:
-                await asyncio.sleep(0)
-                started = clock()
+            if self._session.owes(now) or self._copy.wanted:
+                await self._speak(now)
         await self._speak(clock())
         if self._session.silent(clock()) and not self._crowded():
             raise SocketClosed(1006, "the server has been silent for too long")

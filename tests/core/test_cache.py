@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -130,6 +131,18 @@ def test_interning_shares_equal_strings_of_repeating_columns():
     first, *_, last = cache.get()
     assert first.kind is last.kind
     assert len({entry.note for entry in cache}) == 201
+
+
+@pytest.mark.parametrize("numbers", [[7], [7, 8], [7, 1000], [1000, 1001]])
+def test_what_a_transaction_puts_shares_its_strings_with_the_rows_that_are_there(numbers):
+    cache = TableCache("pets", COLUMNS, KEY, intern=True)
+    cache.fill(json.dumps([row("Cat", number, f"note {number % 9}") for number in range(200)]).encode())
+    first = cache.get("Cat", 0)[0]
+    cache.put_all([msgspec.Raw(json.dumps(row("Cat", number, "note 0")).encode()) for number in numbers])
+    for number in numbers:
+        (new,) = cache.get("Cat", number)
+        assert new.kind is first.kind
+        assert new.note is first.note
 
 
 @pytest.mark.parametrize(

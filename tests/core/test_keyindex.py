@@ -40,6 +40,10 @@ class IndexAgainstDict(RuleBasedStateMachine):
         self.index.extend(rows)
         self.model.update({row[: self.depth]: row for row in rows})
 
+    @rule(heads=st.lists(part, max_size=2), tails=st.lists(st.tuples(part, part, values), max_size=8))
+    def extend_with_neighbours_that_share_their_prefix(self, heads, tails):
+        self.extend([Row(head, *tail) for head in heads for tail in tails])
+
     @rule(rows=st.lists(st.builds(Row, part, part, part, values), max_size=6))
     def place_all(self, rows):
         keys_ = [row[: self.depth] for row in rows]

@@ -99,6 +99,7 @@ class TableCache:
         self._index = index
         #: The key of a row of this table, a tuple.
         self.key_of: Callable[[Entry], Key] = index.key
+        self._place = index.place
         #: The entries whose key begins with the given values; all for none, ``()`` for unknown or too many.
         self.get: Callable[..., tuple[Entry, ...]] = self._get_coerced if self._coerced else index.get
 
@@ -139,7 +140,7 @@ class TableCache:
 
     def fill(self, rows: bytes | Iterable[Source]) -> None:
         """Put rows, a JSON array or any rows, without events. Call it as often as there are pieces."""
-        decoded = self.rows.rows(rows) if isinstance(rows, bytes) else [self.rows.row(row) for row in rows]
+        decoded = self.rows.rows(rows) if isinstance(rows, bytes) else self.rows.all(list(rows))
         if self._interned:
             self._interned.intern(decoded)
         self._index.extend(decoded)
@@ -179,25 +180,26 @@ class TableCache:
         new = row if type(row) is self._entry else self.rows.row(row)
         key = self.key_of(new)
         if old_key is not None and old_key != key and (known := tuple(self._coerce(old_key))) != key:
-            return self._move(known, new, key)
+            return self._move(known, new)
+        return self.put_entry(new, key)
+
+    def put_entry(self, new: Entry, key: Key | None = None) -> tuple[Event, ...]:
+        """As :meth:`put`, of an entry of this table; its key, known or not, is what it was before."""
         old = self._place(new, key)
+        if self._interned is not None:
+            self._interned.share_one(new, old)
         if old is None:
             return (Event("create", self.name, (new,)),)
         return () if same(old, new) else (Event("update", self.name, ((old, new),)),)
 
-    def _place(self, new: Entry, key: Key) -> Entry | None:
-        """Put a row into the index; the row that had its key."""
-        old = self._index.place(new, key)
-        if self._interned is not None:
-            self._interned.share_one(new, old)
-        return old
-
-    def _move(self, old_key: Key, new: Entry, key: Key) -> tuple[Event, ...]:
+    def _move(self, old_key: Key, new: Entry) -> tuple[Event, ...]:
         """A row takes another place; without one before, it is as in :meth:`put`."""
         moved = self._index.remove(old_key)
         if moved is None:
-            return self.put(new)
-        old = self._place(new, key)
+            return self.put_entry(new)
+        old = self._place(new)
+        if self._interned is not None:
+            self._interned.share_one(new, old)
         # Only a deferred key constraint lets a row move onto another: that one has lost its place.
         lost = (Event("delete", self.name, (old,)),) if old is not None else ()
         return (*lost, Event("update", self.name, ((moved, new),)))
@@ -208,12 +210,12 @@ class TableCache:
         Neighbours of one action share an event, unless a key comes twice.
         """
         fresh = self.rows.all(rows)
-        if self._interned is not None:
-            self._interned.share(fresh)
         before = self._index.place_all(fresh)
         if before is None:
-            return [event for new in fresh for event in self.put(new)]
+            return [event for new in fresh for event in self.put_entry(new)]
         kinds = set(map(type, before))
+        if self._interned is not None:
+            self._interned.share(fresh, before if NoneType not in kinds else None)
         if kinds == {self._entry} and not any(map(same, before, fresh)):  # mostly
             return (Event("update", self.name, tuple(zip(before, fresh, strict=True))),)
         if kinds == {NoneType}:
@@ -309,9 +311,15 @@ class _Interned:
         self._known = [(name, pool.get) for name, pool in self._pools.items()]
         self._others = [(name, known) for name, known in self._known if name not in self._keys]
 
-    def share(self, rows: Sequence[Entry]) -> None:
-        """The same for the fresh rows of a transaction, whose new strings are not worth keeping."""
-        for name, known in self._known:
+    def share(self, rows: Sequence[Entry], before: Sequence[Any] | None) -> None:
+        """The same for the fresh rows of a transaction, whose new strings are not worth keeping.
+
+        ``before``: the rows in whose places they are, if there are any for all of them.
+        """
+        if before is not None:
+            for name in self._keys:
+                deque(map(force_setattr, rows, repeat(name), map(attrgetter(name), before)), maxlen=0)
+        for name, known in self._known if before is None else self._others:
             values = list(map(attrgetter(name), rows))
             deque(map(force_setattr, rows, repeat(name), map(known, values, values)), maxlen=0)
 

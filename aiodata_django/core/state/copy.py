@@ -10,6 +10,7 @@ holds it, with the columns that any of them asked for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
@@ -47,7 +48,7 @@ from .session import (
 )
 
 _key: Callable[[msgspec.Raw], Key] = msgspec.json.Decoder(tuple[Any, ...], float_hook=Decimal).decode
-_FIRST_PUT = '[["put","'  # how changes begin with a row put into a table, whose name follows
+_FIRST_PUT = '[["put",'  # how changes begin with a row put into a table, whose name follows
 _HEAD = 400  # characters before which the changes begin, if the server is ours
 
 
@@ -66,7 +67,8 @@ class Copy:
         self._staged: dict[tuple[int, str], TableCache] = {}
         self._pieces: dict[str, dict[int, TableCache]] = {}
         self._columns: dict[int, tuple[str, ...]] = {}
-        self._decoders: dict[str, Callable[[str], RowsFrame[Any]]] = {}
+        self._decoders: dict[str, Callable[[str], RowsFrame[Any]]] = {}  # by how the changes begin
+        self._beginning = slice(0, 0)  # where they began in the last frame
         self._outdated = set(self.cache.tables)
 
     def decode(self, text: str) -> Incoming | None:
@@ -74,14 +76,22 @@ class Copy:
 
         It can when a transaction does no more than put rows into one table, and it tries when it begins so.
         """
-        start = text.find(_FIRST_PUT, 0, _HEAD) + len(_FIRST_PUT)
-        decoder = self._decoders.get(text[start : text.find('"', start)])
+        # What precedes the changes is mostly as long as it was in the frame before: no search is needed then.
+        decoder = self._decoders.get(text[self._beginning]) or self._decoder(text)
         if decoder is None:
             return decode(text)
         try:
             return decoder(text)
         except msgspec.ValidationError:  # there are other changes, too, or a column's type has changed
             return decode(text)
+
+    def _decoder(self, text: str) -> Callable[[str], RowsFrame[Any]] | None:
+        """The decoder for the table that the changes of a frame begin with."""
+        start = text.find(_FIRST_PUT, 0, _HEAD)
+        if start < 0:
+            return None
+        self._beginning = slice(start, text.find('"', start + len(_FIRST_PUT) + 1) + 1)
+        return self._decoders.get(text[self._beginning])
 
     def subscribed(self, subscriptions: Iterable[Subscription]) -> None:
         """What is asked for: which columns a subscription's rows have follows from it."""
@@ -233,7 +243,7 @@ class Copy:
         if not pieces:
             self.cache.tables.pop(name, None)
             self._pieces.pop(name, None)
-            self._decoders.pop(name, None)
+            self._decoders.pop(_beginning(name), None)
             return
         shown = self.cache.tables.get(name)
         if shown is not None and shown.rows is new.rows:
@@ -243,17 +253,18 @@ class Copy:
         if len(pieces) == 1:
             (sub,) = pieces
             self._pieces[name] = {sub: shown}
-            self._decoders[name] = shown.rows.decoder(lambda entry: rows_frame(name, entry, sub))
+            self._decoders[_beginning(name)] = shown.rows.decoder(lambda entry: rows_frame(name, entry, sub))
         else:
             self._pieces[name] = pieces
-            self._decoders.pop(name, None)
+            self._decoders.pop(_beginning(name), None)
 
     # --- transactions
 
     def put(self, changes: Sequence[RowPut[str, Any, Any, Any]]) -> Sequence[Event]:
         """Apply a transaction that came as :meth:`decode` has just read it; its net changes."""
         if len(changes) == 1:
-            return self.cache.tables[changes[0].table].put(changes[0].row)
+            (change,) = changes
+            return self.cache.tables[change.table].put_entry(change.row)
         if not changes:
             return ()
         events = self.cache.tables[changes[0].table].put_all([change.row for change in changes])
@@ -332,6 +343,11 @@ def _only_rows(changes: Sequence[Change], pieces: Mapping[int, TableCache]) -> T
         if type(change) is not RowPut or change.old_key or sub not in change.subs:
             return False
     return True
+
+
+def _beginning(table: str) -> str:
+    """How the changes of a transaction begin whose first is a row put into this table."""
+    return _FIRST_PUT + json.dumps(table)
 
 
 def _twin(piece: TableCache) -> TableCache:

@@ -243,8 +243,8 @@ class EntryType:
             return source if isinstance(source, self.make) else self._from_mapping(asdict(source))
         return self._from_mapping(source)
 
-    def all(self, sources: Sequence[msgspec.Raw | Entry]) -> Sequence[Entry]:
-        """Entries from JSON objects, unless they are entries of this table already."""
+    def all(self, sources: Sequence[bytes | msgspec.Raw | Mapping[str, Any] | Entry]) -> Sequence[Entry]:
+        """Entries of what :meth:`row` takes, unless they are entries of this table already."""
         kinds = set(map(type, sources))
         if kinds == {self.make}:
             return cast("Sequence[Entry]", sources)

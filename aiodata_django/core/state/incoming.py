@@ -102,7 +102,7 @@ class RowsFrame(Frame, Generic[Put], tag="txn"):
 
     at: str | None = None
     start: str | None = msgspec.field(default=None, name="from")
-    changes: tuple[Put, ...] = ()
+    changes: list[Put] = []
     more: bool = False
 
 

@@ -214,11 +214,16 @@ class ClientSession:
         """The frame with a (new) token."""
         return frame("auth", token=token)
 
+    def owes(self, now: float) -> bool:
+        """Whether an acknowledgement is due."""
+        unacked = self._received - self._acked
+        if unacked >= ACK_MESSAGES or self._unacked_bytes >= self._ack_bytes:
+            return True
+        return unacked > 0 and now - self._acked_at >= ACK_SECONDS
+
     def data_to_send(self, now: float) -> list[str]:
         """The acknowledgement, when it is due."""
-        unacked = self._received - self._acked
-        many = unacked >= ACK_MESSAGES or self._unacked_bytes >= self._ack_bytes
-        if not many and (not unacked or now - self._acked_at < ACK_SECONDS):
+        if not self.owes(now):
             return []
         self._acked, self._unacked_bytes, self._acked_at = self._received, 0, now
         return [frame("ack", at=self.cursor, n=self._received)]
@@ -231,6 +236,13 @@ class ClientSession:
         self._received += 1
         self._unacked_bytes += len(text)
         self._heard_at = now
+        if (  # mostly: without a detour
+            type(incoming) is RowsFrame
+            and incoming.start == self.cursor
+            and not (incoming.more or self._staged)
+        ):
+            self.cursor = incoming.at
+            return [incoming]
         return _HANDLERS[type(incoming)](self, incoming) if incoming is not None else []
 
     def _ready(self, incoming: ReadyFrame) -> list[SessionEvent]:
@@ -267,7 +279,7 @@ class ClientSession:
             raise OutOfStep(f"at {self.cursor}, the message starts from {incoming.start}")
         if not (incoming.more or self._staged):
             self.cursor = incoming.at
-            return [incoming if type(incoming) is RowsFrame else Committed(incoming.changes)]
+            return [Committed(tuple(incoming.changes))]
         self._staged += incoming.changes
         if incoming.more:
             return []
