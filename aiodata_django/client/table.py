@@ -89,7 +89,17 @@ class Table:
 
     def get(self, /, *keys: Any) -> Entries:
         """The entries whose key begins with these values: all for none, ``()`` when there are none such."""
-        return self._cache.get(*cached_form(keys)) if self._cache is not None else ()
+        cache = self._cache
+        if cache is None:
+            return ()
+        try:
+            entries = cache.get(*keys)
+        except TypeError:  # a key value that the copy cannot hold as it is, such as a bytearray
+            entries = ()
+        # What is there is mostly found so. Dates, UUIDs and the like equal nothing there; their text does.
+        if entries or (held := cached_form(keys)) is keys:
+            return entries
+        return cache.get(*held)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.get())
