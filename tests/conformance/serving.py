@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,21 @@ class Api:
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, found, answer.read(), answer.reason)
+
+    def as_sent(self, request: str, body: Any) -> tuple[str, bytes]:
+        """The head of an answer, and all that comes behind it before the server closes the connection."""
+        host, _, port = self._address.partition(":")
+        method, _, target = request.partition(" ")
+        content = json.dumps(body).encode()
+        head = (
+            f"{method} /rest{target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(head.encode() + content)
+            with connection.makefile("rb") as reader:
+                answer, _, rest = reader.read().partition(b"\r\n\r\n")
+        return answer.decode("latin-1"), rest
 
     def query(self, request: str, body: Any = None, **options: Any) -> Answer:
         """The same in aiodata's dialect."""

@@ -27,12 +27,18 @@ JSON_TYPE = ("Content-Type", "application/json; charset=utf-8")
 
 @dataclass(slots=True)
 class Response:
-    """What is sent. A body that is an iterator is streamed, without Content-Length."""
+    """What is sent. A body that is an iterator is streamed, without Content-Length; 204 and 304 have none."""
 
     status: int
     headers: list[Header]
     body: bytes | AsyncIterator[bytes] = b""
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        # Functions may set any status. What was sent behind these two would be read as the next answer.
+        if self.status in (204, 304):
+            self.body = b""
+            self.headers = [header for header in self.headers if header[0].lower() != "content-length"]
 
 
 class Fixed(NamedTuple):

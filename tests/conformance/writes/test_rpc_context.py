@@ -108,6 +108,21 @@ def test_where_the_body_ends_is_not_for_a_function_to_say(api):
     assert (answer.status, answer.json) == (402, error("own", "m"))
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_what_has_no_content_ends_with_its_headers(api, status):
+    detail = json.dumps({"status": status, "headers": {"X-One": "1"}})
+    message = json.dumps({"code": "own", "message": "m"})
+    for call, body in [
+        ("respond", {"headers": '[{"X-One": "1"}]', "status": str(status)}),
+        ("full_control", {"message": message, "detail": detail}),
+    ]:
+        head, rest = api.as_sent(f"POST /rpc/{call}", body)
+        assert head.startswith(f"HTTP/1.1 {status} ")
+        assert "x-one: 1" in head.lower()
+        assert "content-length" not in head.lower()
+        assert rest == b""
+
+
 @pytest.mark.parametrize("status", ["fine", "-1", "0", "99", "1000", "123456789012"])
 def test_statuses_that_cannot_be_sent(api, status):
     answer = api("POST /rpc/respond", {"headers": "", "status": status})
