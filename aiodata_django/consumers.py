@@ -32,8 +32,9 @@ from .core.state.session import SUBPROTOCOL
 from .feed.outlet import SharedFrame, begun
 from .feed.reader2 import V2Reader
 from .feed.service import Feed, FeedUnavailable
+from .feed.wire import Pipe
 from .servers import SocketFlow, abort_socket, close_with_reason
-from .sockets import Push, direct_push
+from .sockets import PipePush, Push, direct_push
 
 # UNAVAILABLE would be 1013, but Daphne refuses to send codes below 3000.
 UNAUTHORIZED, FORBIDDEN, UNAVAILABLE, BAD_MESSAGE = 4401, 4403, 4503, 4400
@@ -137,6 +138,11 @@ class StateConsumer(AsyncWebsocketConsumer):
         direct = self._settings().state_direct_writes
         self.push = direct_push(self.base_send, self._asgi_push) if direct else self._asgi_push
         return self.push(frame)
+
+    @property
+    def pipe(self) -> Pipe | None:
+        """The transport, once it is known that frames may be written to it."""
+        return self.push.pipe if isinstance(self.push, PipePush) else None
 
     def _asgi_push(self, frame: SharedFrame) -> Awaitable[None] | None:
         return begun(self.send(frame.text))

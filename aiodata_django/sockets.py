@@ -1,7 +1,7 @@
 """What servers let us do with websockets beyond ASGI, found by looking; None where nothing is found.
 
-What lives here: text frames as bytes, and writing them to a socket's transport. What does not: what is sent
-and to whom (``feed``), the same for HTTP (``servers``).
+What lives here: whose transport may be written to, and how. What does not: what is sent and to whom
+(``feed``), the same for HTTP (``servers``).
 
 An ASGI server makes a frame of every message for every socket. Where thousands are sent the same, the bytes
 are made once and written to each transport, past the server's protocol: only what the protocol itself would
@@ -17,28 +17,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .feed.outlet import SharedFrame
+from .feed.wire import BEHIND, Pipe
 from .servers import daphne_protocol
 
 Push = Callable[[SharedFrame], Awaitable[None] | None]
-
-_BEHIND = 1 << 16
-"""Bytes that wait in a transport before its socket counts as behind: asyncio's own high-water mark."""
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A server's whole frame of text: RFC 6455, 5.2."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload
-    if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def _wire(frame: SharedFrame) -> bytes:
-    """The frame as bytes; the first socket makes them."""
-    frame.wire = text_frame(frame.text.encode())
-    return frame.wire
 
 
 def direct_push(send: Any, otherwise: Push) -> Push:
@@ -62,15 +44,25 @@ def _under_uvicorn(protocol: Any, otherwise: Push) -> Push:
     transport = protocol.transport
     if extensions or getattr(state, "name", "") != "OPEN" or not hasattr(transport, "get_write_buffer_size"):
         return otherwise
-    waiting, closing, write = transport.get_write_buffer_size, transport.is_closing, transport.write
+    return PipePush(transport, otherwise)
 
-    def push(frame: SharedFrame) -> Awaitable[None] | None:
-        if waiting() > _BEHIND or closing():
-            return otherwise(frame)
-        write(frame.wire or _wire(frame))
+
+class PipePush:
+    """Writes to an asyncio transport while it is neither behind nor closing."""
+
+    __slots__ = ("_otherwise", "pipe")
+
+    def __init__(self, pipe: Pipe, otherwise: Push) -> None:
+        self.pipe = pipe
+        self._otherwise = otherwise
+
+    def __call__(self, frame: SharedFrame) -> Awaitable[None] | None:
+        """Send a frame: nothing is left to wait for, or what ``otherwise`` says."""
+        pipe = self.pipe
+        if pipe.get_write_buffer_size() > BEHIND or pipe.is_closing():
+            return self._otherwise(frame)
+        pipe.write(frame.wire)
         return None
-
-    return push
 
 
 def _under_daphne(protocol: Any, otherwise: Push) -> Push:
@@ -86,9 +78,9 @@ def _under_daphne(protocol: Any, otherwise: Push) -> Push:
         # send_queue holds what autobahn sends in pieces: nothing may come between them.
         if protocol.state != opened or protocol.send_queue:
             return otherwise(frame)
-        if len(transport.dataBuffer) + transport._tempDataLen > _BEHIND:
+        if len(transport.dataBuffer) + transport._tempDataLen > BEHIND:
             return otherwise(frame)
-        write(frame.wire or _wire(frame))
+        write(frame.wire)
         return None
 
     return push

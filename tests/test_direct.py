@@ -13,7 +13,8 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from aiodata_django.feed.outlet import SharedFrame
-from aiodata_django.sockets import direct_push, text_frame
+from aiodata_django.feed.wire import text_frame
+from aiodata_django.sockets import direct_push
 from tests.apps.alone import running
 
 SIZES = (0, 1, 62, 63, 100, 32767, 32768, 70_000)

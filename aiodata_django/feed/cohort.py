@@ -14,36 +14,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-import types
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import NamedTuple
 
 from ..core.changes.transaction import Transaction
 from ..core.errors import ApiError
+from ..core.state import frames
 from ..core.state.audience import Audience
 from ..core.state.cursor import Cursor, Piece
-from ..core.state.serversession import Window
-from .digest import PART_CHANGES, Digest
+from .digest import PART_CHANGES
 from .encoding import Layout, encoded, layouts_of, transaction_frame
 from .hub import Hub
+from .lane import TURN, Lane, Member, Place, Seat
 from .log import LogTrimmed
 from .outlet import SharedFrame
 from .reader import HubReader
 
 logger = logging.getLogger("aiodata.feed")
 
-TURN = 200
-"""Sockets that are sent to before others have their turn on the event loop."""
-
-
-class Place(NamedTuple):
-    """Where a seat stands after a transaction: its client's cursor, as text too, and when it was sent."""
-
-    cursor: Cursor
-    at: str
-    sent_at: float
-
+SILENCE = 14.0
+"""Seconds after which something is sent, whatever there is: a second less than clients are told."""
 
 _NOWHERE = Place(Cursor("", 0), "", 0.0)
 
@@ -57,39 +50,6 @@ class Key(NamedTuple):
     pieces: tuple[tuple[Piece, Audience], ...]
 
 
-class Member(Protocol):
-    """A socket's reader, as far as it is seated."""
-
-    position: int
-
-    @property
-    def start(self) -> tuple[str, Cursor]:
-        """The cursor its client has (empty for none), and where it stands itself."""
-
-    def sent_away(self, place: Place | None, position: int, unsent: Awaitable[None] | None) -> None:
-        """It is for itself again: it was last sent ``place``, and reads on from ``position``."""
-
-
-class Seat:
-    """A member of a cohort. ``take`` is its window's, ``push`` its outlet's, ``expires`` its token's end."""
-
-    __slots__ = ("expires", "member", "place", "push", "take", "taken")
-
-    def __init__(
-        self,
-        member: Member,
-        window: Window,
-        push: Callable[[SharedFrame], Awaitable[None] | None],
-        expires: float,
-    ) -> None:
-        self.member = member
-        self.take = window.take
-        self.push = push
-        self.expires = expires
-        self.place: Place | None = None  # none yet, or no more: see ``taken``
-        self.taken = True
-
-
 class Cohort(HubReader):
     """See the module."""
 
@@ -99,32 +59,43 @@ class Cohort(HubReader):
         self._pieces: Mapping[Piece, Audience] = dict(key.pieces)
         self._shape, self._version, self._name = key.shape, key.version, name
         self._layouts: dict[frozenset[int], tuple[Layout, ...]] = {}
-        self._seats: dict[Seat, None] = {}
+        self._walkers: dict[Seat, None] = {}  # in no lane: sent to one by one
+        self._lanes: list[Lane] = []
         self._place = _NOWHERE
-        self._expiry = float("inf")  # no token of a member ends before
+        self._expiry = math.inf  # no token of a member ends before
+        self._beat_at = math.inf  # when somebody is to hear something, at the latest (monotonic)
         hub.subscribe(self, {oid for _, oid in self._pieces})
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._walkers) + sum(map(len, self._lanes))
 
-    def enter(self, seat: Seat) -> None:
-        """Seat a member that has read everything that is visible."""
-        self._seats[seat] = None
+    def _seats(self) -> list[Seat]:
+        return [*self._walkers, *[seat for lane in self._lanes for seat in lane.seats]]
+
+    def enter(self, seat: Seat, beat: float) -> None:
+        """Seat a member that has read everything that is visible, and is to hear something by ``beat``."""
+        self._walkers[seat] = None
         self._expiry = min(self._expiry, seat.expires)
+        if beat < self._beat_at:
+            self._beat_at = beat
+            self.wake()  # it may be asleep for longer
 
     def leave(self, seat: Seat, unsent: Awaitable[None] | None = None) -> None:
         """Give the seat up, wherever the cohort is; again means nothing."""
         if not seat.taken:
             return
-        del self._seats[seat]
-        place, seat.place, seat.taken = seat.place, None, False
+        if seat.lane is not None:
+            seat.lane.remove(seat)
+        else:
+            del self._walkers[seat]
+        place, seat.taken = seat.place, False
         # Asleep, it has read all that is visible; otherwise a member may be ahead of it, never behind.
         read = self.hub.position if self.asleep else self.position
         seat.member.sent_away(place, max(read, place.cursor.lsn if place else 0), unsent)
 
     def dissolve(self) -> None:
         """Everybody reads for themselves."""
-        for seat in list(self._seats):
+        for seat in self._seats():
             self.leave(seat)
 
     async def run(self) -> None:
@@ -149,7 +120,7 @@ class Cohort(HubReader):
             self.position = self.hub.position
             return
         if transaction is None:
-            await self.sleep()
+            await self._idle()
         else:
             await self._tell(transaction)
             self.position = transaction.lsn
@@ -170,7 +141,7 @@ class Cohort(HubReader):
         if known.lost or len(known.batches) > 1:
             self.dissolve()
         elif known.batches:
-            await self._send(digest, known.batches[0])
+            await self._send(digest.transaction.lsn, partial(transaction_frame, digest, known.batches[0]))
 
     def _told(self, touched: frozenset[int]) -> tuple[Layout, ...]:
         known = self._layouts.get(touched)
@@ -179,57 +150,96 @@ class Cohort(HubReader):
             known = self._layouts[touched] = layouts_of(pieces, self._name)
         return known
 
-    async def _send(self, digest: Digest, changes: str) -> None:
-        """Write the transaction to every seat: the same bytes to all that were sent the one before."""
-        cursor = Cursor(self.epoch, digest.transaction.lsn, self._shape)
-        before, place = self._place, Place(cursor, str(cursor), time.monotonic())
-        self._place = place
-        shared = transaction_frame(digest, before.at, place.at, changes)
-        seats = list(self._seats)
-        for turn in range(0, len(seats), TURN):
+    async def _idle(self) -> None:
+        """Sleep; when it has been silent for long, say that there is nothing new."""
+        left = self._beat_at - time.monotonic()
+        if not self:
+            self._beat_at = math.inf
+            await self.sleep()
+        elif left > 0:
+            await self.sleep(left)
+        elif self.hub.lag_ms():
+            self._beat_at = math.inf
+            self.dissolve()  # that is said by each to its own, until it is over
+        else:
+            await self._send(max(self.hub.position, self._place.cursor.lsn), _position)
+            for seat in list(self._walkers):
+                if seat.place is not self._place:
+                    self.leave(seat)  # there was nothing new for it, and it may have been silent for long
+
+    async def _send(self, lsn: int, framed: Callable[[str, str], SharedFrame]) -> None:
+        """Move every seat on to ``lsn``, with the same bytes for all that were sent to the last time.
+
+        ``framed`` makes what is sent, of the cursor that a client has and the one that it gets.
+        """
+        cursor, now = Cursor(self.epoch, lsn, self._shape), time.monotonic()
+        before, place = self._place, Place(cursor, str(cursor), now)
+        self._place, self._beat_at = place, now + SILENCE
+        shared = framed(before.at, place.at)
+        self._lanes = [lane for lane in self._lanes if lane]
+        for lane in list(self._lanes):
             self._expire()
-            for seat in seats[turn : turn + TURN]:
-                # This loop is the server's hottest: all that can be known before it is known before it.
-                frame = shared if seat.place is before else self._own_frame(seat, digest, changes)
-                if frame is None:
-                    continue
-                if not seat.take(frame.sent):
-                    self.leave(seat)
-                    continue
-                seat.place = place
-                try:
-                    unsent = seat.push(frame)
-                except Exception as error:
-                    unsent = _failed(error)
-                if unsent is not None:
-                    self.leave(seat, unsent)
+            for seat in lane.tight():
+                lane.remove(seat)
+                self._walkers[seat] = None
+            for seat, unsent in lane.tell(shared, place):
+                self.leave(seat, unsent)
             await asyncio.sleep(0)
+        walkers = list(self._walkers)
+        for turn in range(0, len(walkers), TURN):
+            self._expire()
+            for seat in walkers[turn : turn + TURN]:
+                if not seat.taken:
+                    continue  # gone meanwhile
+                frame = shared if seat.place is before else self._own_frame(seat, lsn, framed)
+                if frame is not None:
+                    self._walk(seat, frame, place)
+            await asyncio.sleep(0)
+
+    def _walk(self, seat: Seat, frame: SharedFrame, place: Place) -> None:
+        """Send to a seat in no lane; from then on it is in one, when its window is roomy."""
+        if not seat.window.take(frame.sent):
+            self.leave(seat)
+            return
+        unsent = seat.send(frame, place)
+        if unsent is not None:
+            self.leave(seat, unsent)
+        elif seat.window.roomy:
+            del self._walkers[seat]
+            self._lane(place).add(seat)
+
+    def _lane(self, place: Place) -> Lane:
+        """One with room for another seat; all that there are stand at ``place``."""
+        for lane in self._lanes:
+            if len(lane) < TURN:
+                return lane
+        self._lanes.append(Lane(place))
+        return self._lanes[-1]
 
     def _expire(self) -> None:
         """Send away whose token has ended."""
         now = time.time()
         if now >= self._expiry:
-            for seat in [seat for seat in self._seats if seat.expires <= now]:
+            for seat in [seat for seat in self._seats() if seat.expires <= now]:
                 self.leave(seat)
-            self._expiry = min((seat.expires for seat in self._seats), default=float("inf"))
+            self._expiry = min((seat.expires for seat in self._seats()), default=math.inf)
 
-    def _own_frame(self, seat: Seat, digest: Digest, changes: str) -> SharedFrame | None:
+    def _own_frame(
+        self, seat: Seat, lsn: int, framed: Callable[[str, str], SharedFrame]
+    ) -> SharedFrame | None:
         """For a seat that was not sent what the others were before; None where it gets nothing."""
-        lsn = digest.transaction.lsn
-        if not seat.taken or seat.member.position >= lsn:
-            return None  # gone meanwhile, or come after it had read this itself
         start, cursor = seat.member.start
+        if seat.member.position >= lsn:
+            return None  # come after it had read this itself
         if any(taken.until >= lsn for taken in cursor.taken):
             self.leave(seat)  # a snapshot it was sent may have this
             return None
-        return transaction_frame(digest, seat.place.at if seat.place else start, self._place.at, changes)
+        return framed(seat.place.at if seat.place else start, self._place.at)
 
 
-@types.coroutine
-def _failed(error: Exception) -> Generator[None, None, None]:
-    """To be waited for as what could not be sent is; a generator, for nobody may come to wait."""
-    raise error
-    yield
+def _position(start: str, at: str) -> SharedFrame:
+    """Nothing new up to ``at``."""
+    return SharedFrame(frames.frame("pos", {"from": start or None, "at": at, "lag_ms": 0}), at)
 
 
 class Group:

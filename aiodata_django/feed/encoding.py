@@ -56,7 +56,7 @@ async def encoded(digest: Digest, number: int, layouts: tuple[Layout, ...], gate
 
 
 def transaction_frame(
-    digest: Digest, start: str, at: str, changes: str, *, more: bool = False
+    digest: Digest, changes: str, start: str, at: str, *, more: bool = False
 ) -> SharedFrame:
     """A transaction, or part of one while ``more``, as sockets that go from ``start`` to ``at`` share it."""
     who = ("frame", start, at, changes, more)

@@ -11,21 +11,25 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Protocol
 
 from ..core.state.serversession import Sent
+from .wire import Pipe, text_frame
 
 
 class SharedFrame:
-    """A text frame for any number of sockets.
+    """A text frame for any number of sockets. ``sent`` is what a window notes of it."""
 
-    ``sent`` is what a window notes of it. ``wire`` is for outlets: what the first of them made of it, bytes
-    that the others can write as they are.
-    """
-
-    __slots__ = ("sent", "text", "wire")
+    __slots__ = ("_wire", "sent", "text")
 
     def __init__(self, text: str, at: str | None = None) -> None:
         self.text = text
         self.sent: Sent = (len(text), at)
-        self.wire: bytes | None = None
+        self._wire: bytes | None = None
+
+    @property
+    def wire(self) -> bytes:
+        """The whole frame as bytes, made for the first socket that is written to directly."""
+        if self._wire is None:
+            self._wire = text_frame(self.text.encode())
+        return self._wire
 
 
 class Outlet(Protocol):
@@ -40,6 +44,11 @@ class Outlet(Protocol):
     def push(self, frame: SharedFrame, /) -> Awaitable[None] | None:
         """Send a frame without waiting; what is left to wait for, None when it has been sent."""
         return begun(self.send(frame.text))
+
+    @property
+    def pipe(self) -> Pipe | None:
+        """Where frames may be written as bytes while it is neither behind nor closing; None for nowhere."""
+        return None
 
 
 def begun(work: Coroutine[Any, Any, None]) -> Awaitable[None] | None:

@@ -75,11 +75,12 @@ class HubReader:
         if self._wakened is not None and not self._wakened.done():
             self._wakened.set_result(None)
 
-    async def sleep(self, seconds: float | None = None) -> None:
-        """Wait until woken, at most ``seconds``."""
+    async def sleep(self, seconds: float | None = None) -> bool:
+        """Wait until woken, at most ``seconds``; whether that was it."""
         self._wakened = asyncio.get_running_loop().create_future()
-        await asyncio.wait((self._wakened,), timeout=seconds)
+        woken, _ = await asyncio.wait((self._wakened,), timeout=seconds)
         self._wakened = None
+        return bool(woken)
 
     async def join(self) -> None:
         """Begin at the present: what a snapshot taken now sees is left out."""

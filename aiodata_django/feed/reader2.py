@@ -11,6 +11,7 @@ position stands still; afterwards it goes on from there, leaving out what the sn
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +35,7 @@ from .log import LogTrimmed
 from .need import Needs
 from .outlet import Outlet
 from .reader import CLOSE_TOO_MANY, Closed
-from .resting import Resting
+from .resting import HEARTBEAT, Resting
 from .standing import (
     ADDED,
     EPOCH,
@@ -51,7 +52,6 @@ from .subscriptions import Subscriptions
 
 HELLO_SECONDS = 10.0
 CATCH_UP_SECONDS = 10.0
-HEARTBEAT = 15.0
 AUTH_SOON = 60.0
 BIG_TRANSACTION = 100_000
 
@@ -73,7 +73,6 @@ class V2Reader(Resting):
         line.on_news = self.wake
         self._schema = schema
         self._warned = False
-        self._told_lag = False
         self._needs = Needs(hub)
 
     @property
@@ -283,7 +282,7 @@ class V2Reader(Resting):
         while not last:
             for batch in await self._encoded(digest, number, layouts):
                 if waiting is not None:
-                    await self.line.tell(transaction_frame(digest, start, at, waiting, more=True))
+                    await self.line.tell(transaction_frame(digest, waiting, start, at, more=True))
                 waiting = batch
             last = digest.part(number).last
             number += 1
@@ -291,7 +290,7 @@ class V2Reader(Resting):
             await self._announce()  # or the client would take what follows for the whole transaction
             cursor = self._placed(self._cursor.moved(digest.transaction.lsn))  # all parts have been judged
             at = str(cursor)
-            await self.line.tell(transaction_frame(digest, start, at, waiting))
+            await self.line.tell(transaction_frame(digest, waiting, start, at))
             self._cursor, self._at = cursor, at
 
     async def _encoded(self, digest: Digest, number: int, layouts: tuple[Layout, ...]) -> Sequence[str]:
@@ -333,16 +332,14 @@ class V2Reader(Resting):
         done = [] if self._stale else self.line.passed(self.position)
         for number in done:
             await self._pos(number)
-        cold = time.monotonic() - self.line.spoke_at >= HEARTBEAT
-        if cold or not (done or self._caught_up or self._stale):
+        if self.silence <= 0 or not (done or self._caught_up or self._stale):
             await self._pos(None)
         self._caught_up = not self._stale and not self._told_lag
-        seconds = HEARTBEAT - (time.monotonic() - self.line.spoke_at)
+        seconds = await self._expiry()
         if self._stale:
             seconds = min(seconds, self._stale_until - time.monotonic())
-        seconds = await self._expiry(seconds)
         if self._quiet():
-            await self._rest(max(seconds, 0.0))
+            await self._rest(seconds)
 
     async def _pos(self, number: int | None) -> None:
         self._cursor = self._placed(self._cursor.moved(max(self._cursor.lsn, self.position)))
@@ -355,15 +352,15 @@ class V2Reader(Resting):
         await self.line.send(frames.frame("pos", fields), at)
         self._at = at
 
-    async def _expiry(self, seconds: float) -> float:
+    async def _expiry(self) -> float:
         """Warn of the token's expiry when it is near; how long to sleep at most."""
         left = self.line.token_seconds
         if left is None:
-            return seconds
+            return math.inf
         if left <= AUTH_SOON and not self._warned:
             self._warned = True
             await self.line.send(frames.frame("auth_soon", {"in": round(max(left, 0.0), 3)}))
-        return min(seconds, left - AUTH_SOON if left > AUTH_SOON else left)
+        return left - AUTH_SOON if left > AUTH_SOON else left
 
     def _quiet(self) -> bool:
         """Whether nothing came while the last frames were sent."""

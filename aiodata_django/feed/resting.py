@@ -6,16 +6,21 @@ others are sent together (``cohort``), and everything a socket does when it is a
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Awaitable, Callable
 
 from ..core.state.cursor import Cursor
-from .cohort import Cohort, Cohorts, Group, Key, Place, Seat
+from .cohort import SILENCE, Cohort, Cohorts, Group, Key
 from .hub import Hub
+from .lane import Place, Seat
 from .line import Line
 from .outlet import Outlet
 from .reader import finish
 from .standing import Standing
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a client may wonder, as it is told; ``SILENCE`` is less."""
 
 
 class Resting(Standing):
@@ -27,22 +32,31 @@ class Resting(Standing):
         super().__init__(hub, line, outlet, resynced)
         self._cohorts = cohorts
         self._peers: Group | None = None
+        self._told_lag = False
         self._unsent: Awaitable[None] | None = None  # begun by the cohort, to be waited for
 
+    @property
+    def silence(self) -> float:
+        """Seconds for which the client may still hear nothing."""
+        return SILENCE - (time.monotonic() - self.line.spoke_at)
+
     async def _rest(self, seconds: float) -> None:
-        """Sleep; where others wait for the same, in their cohort, which sends what all of them get."""
+        """Sleep, at most so long, and until the client has heard nothing for long.
+
+        Where others wait for the same, in their cohort, which sends what all of them get, and in time.
+        """
         cohort = self._cohort()
         if cohort is None:
-            await self.sleep(seconds)
+            await self.sleep(max(min(seconds, self.silence), 0.0))
             return
         left = self.line.token_seconds
-        expires = float("inf") if left is None else time.time() + left
-        seat = Seat(self, self.line.window, self._outlet.push, expires)
-        cohort.enter(seat)
+        expires = math.inf if left is None else time.time() + left
+        seat = Seat(self, self.line.window, self._outlet, expires)
+        cohort.enter(seat, self.line.spoke_at + SILENCE)
         self.hub.subscribe(self, ())  # what concerns the tables wakes the cohort
         self.asleep = False
         try:
-            await self.sleep(seconds)
+            await self.sleep(None if seconds == math.inf else max(seconds, 0.0))
         finally:
             cohort.leave(seat)
         unsent, self._unsent = self._unsent, None
@@ -52,7 +66,8 @@ class Resting(Standing):
     def _cohort(self) -> Cohort | None:
         """Where to rest; None unless all that is to be sent is what any other with the same key gets."""
         subs = self._subs
-        ordinary = bool(subs.pieces) and not (subs.read or subs.paused or self._stale or self._cursor.stale)
+        odd = subs.read or subs.paused or self._stale or self._cursor.stale or self._told_lag
+        ordinary = bool(subs.pieces) and not odd
         epoch, version, shape = self.epoch, subs.version, self._cursor.shape
         if not ordinary:
             self._take_key(None)

@@ -7,6 +7,7 @@ does not: what is sent (``feed``).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -115,10 +116,43 @@ Sent = tuple[int, str | None]
 """A message on the way: its size, and its cursor, if it has one."""
 
 
-class Window:
-    """What is sent and not acknowledged: at most ``messages`` and ``size`` bytes before sending pauses."""
+class Journal:
+    """What several windows are sent alike, noted once for all of them.
 
-    __slots__ = ("_acked", "_bytes", "_messages", "_size", "_way")
+    Noting a message in each of a thousand windows costs more than half as much as sending it. ``count`` and
+    ``size`` are of all messages ever; only the last ones are kept, of which no window lacks more.
+    """
+
+    __slots__ = ("_first", "_messages", "count", "size")
+
+    def __init__(self) -> None:
+        self._messages: list[Sent] = []
+        self._first = 0
+        self.count = 0
+        self.size = 0
+
+    def add(self, message: Sent) -> None:
+        """All that follow are sent this."""
+        self._messages.append(message)
+        self.count += 1
+        self.size += message[0]
+        if len(self._messages) >= 2 * MAX_UNACKED:
+            del self._messages[:MAX_UNACKED]
+            self._first += MAX_UNACKED
+
+    def since(self, count: int) -> Sequence[Sent]:
+        """The messages after the first ``count``."""
+        return self._messages[count - self._first :]
+
+
+class Window:
+    """What is sent and not acknowledged: at most ``messages`` and ``size`` bytes before sending pauses.
+
+    One that follows a journal is sent what is added there too. Whoever adds to it sees to it that nobody is
+    sent more than there is ``room`` for.
+    """
+
+    __slots__ = ("_acked", "_bytes", "_count", "_journal", "_messages", "_size", "_total", "_way")
 
     def __init__(self, size: int, messages: int = MAX_UNACKED) -> None:
         self._size = size
@@ -126,6 +160,8 @@ class Window:
         self._way: deque[Sent] = deque()
         self._bytes = 0
         self._acked = 0
+        self._journal: Journal | None = None
+        self._count = self._total = 0  # of the journal, as far as it is in here
 
     def sent(self, size: int, at: str | None = None) -> None:
         """A message went out; ``at`` is its cursor, if it has one."""
@@ -133,36 +169,64 @@ class Window:
         self._bytes += size
 
     def take(self, message: Sent) -> bool:
-        """A message may go out, and is counted; False when the window is shut.
-
-        One tuple serves all sockets that are sent the same: there may be thousands a millisecond.
-        """
-        if self._bytes >= self._size or len(self._way) >= self._messages:
+        """A message may go out, and is counted; False when the window is shut."""
+        if not self.open:
             return False
         self._way.append(message)
         self._bytes += message[0]
         return True
 
+    def follow(self, journal: Journal) -> None:
+        """From now on, what is added there is sent."""
+        self._journal, self._count, self._total = journal, journal.count, journal.size
+
+    def unfollow(self) -> None:
+        """What is added from now on is not."""
+        self._settle()
+        self._journal = None
+
+    def _settle(self) -> None:
+        journal = self._journal
+        if journal is not None and journal.count > self._count:
+            self._way.extend(journal.since(self._count))
+            self._bytes += journal.size - self._total
+            self._count, self._total = journal.count, journal.size
+
+    @property
+    def room(self) -> tuple[int, int]:
+        """Messages that may still go out, and bytes before the last of them; not above zero when shut."""
+        self._settle()
+        return self._messages - len(self._way), self._size - self._bytes
+
+    @property
+    def roomy(self) -> bool:
+        """Whether no more than half of it is taken."""
+        messages, size = self.room
+        return 2 * messages >= self._messages and 2 * size >= self._size
+
     @property
     def open(self) -> bool:
         """Whether more may be sent."""
-        return len(self._way) < self._messages and self._bytes < self._size
+        messages, size = self.room
+        return messages > 0 and size > 0
 
     @property
     def unacked(self) -> int:
         """Messages not acknowledged."""
+        self._settle()
         return len(self._way)
 
     def acknowledge(self, ack: Ack) -> None:
         """Take an acknowledgement. Raises :class:`BadMessage` for one from the future."""
-        count = ack.n if ack.n is not None else self._count(ack.at)
+        self._settle()
+        count = ack.n if ack.n is not None else self._count_at(ack.at)
         if count > self._acked + len(self._way) or count < 0:
             raise BadMessage("an acknowledgement of what was never sent")
         while self._acked < count:
             self._bytes -= self._way.popleft()[0]
             self._acked += 1
 
-    def _count(self, at: str | None) -> int:
+    def _count_at(self, at: str | None) -> int:
         """How many messages had been sent when that cursor was."""
         if at is not None:
             for back, (_, cursor) in enumerate(reversed(self._way)):
