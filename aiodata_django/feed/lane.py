@@ -86,7 +86,7 @@ class Lane:
         self._journal = Journal()
         # What the journal may count before somebody's window could shut.
         self._count = self._size = sys.maxsize
-        self._pipes: dict[Pipe, Seat] | None = None  # None when it is to be found out anew
+        self._pipes: list[Pipe] | None = None  # None when it is to be found out anew
         self._others: list[Seat] = []
 
     def __len__(self) -> int:
@@ -123,24 +123,24 @@ class Lane:
 
     def tell(self, frame: SharedFrame, place: Place) -> list[tuple[Seat, Awaitable[None]]]:
         """Send to all; who makes the sender wait is answered, with what is to be waited for."""
-        if self._pipes is None:
-            self._look()
-        pipes, others = self._pipes or {}, self._others
+        pipes = self._look() if self._pipes is None else self._pipes
+        others = self._others
         self._journal.add(frame.sent)
         self.place = place
-        if pipes:
-            others = [*others, *[pipes[pipe] for pipe in write_all(pipes, frame.wire)]]
+        if pipes and (left := set(write_all(pipes, frame.wire))):
+            others = [*others, *[seat for seat in self.seats if seat.outlet.pipe in left]]
         waiting = ((seat, seat.push(frame)) for seat in others)
         return [(seat, unsent) for seat, unsent in waiting if unsent is not None]
 
-    def _look(self) -> None:
+    def _look(self) -> list[Pipe]:
         """Find out who may be written to directly."""
-        self._pipes, self._others = {}, []
+        self._pipes, self._others = [], []
         for seat in self.seats:
             if (pipe := seat.outlet.pipe) is not None:
-                self._pipes[pipe] = seat
+                self._pipes.append(pipe)
             else:
                 self._others.append(seat)
+        return self._pipes
 
 
 @types.coroutine
