@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 ACK_MESSAGES = 100
+_TRANSACTION = b'{"op":"txn"'
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -30,7 +31,7 @@ def client_frame(payload: bytes, opcode: int = _TEXT) -> bytes:
 
 
 class Member:
-    """One client. ``frames`` counts all it was sent, ``last`` is the latest one's text, if it is kept."""
+    """One client. ``frames`` counts all it was sent, ``told`` the transactions; ``texts`` may keep them."""
 
     def __init__(self, port: int, path: str, token: str | None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -38,6 +39,7 @@ class Member:
         self.socket.sendall(_HANDSHAKE.format(path=path, headers=headers).encode())
         self.rest = b""
         self.frames = 0
+        self.told = 0
         self.goal = 0
         self.closed = False
         self.texts: list[bytes] | None = None
@@ -56,11 +58,11 @@ class Member:
     def say(self, **message: Any) -> None:
         self.socket.send(client_frame(json.dumps(message).encode()))
 
-    def take(self, data: bytes) -> int:
-        """Frames of text that are complete with this data."""
+    def take(self, data: bytes) -> tuple[int, int]:
+        """Frames of text that are complete with this data, and how many of them are transactions."""
         if self.rest:
             data = self.rest + data
-        place, end, count = 0, len(data), 0
+        place, end, count, told = 0, len(data), 0, 0
         while end - place >= 2:
             length, head = data[place + 1], 2
             if length == 126:
@@ -74,6 +76,7 @@ class Member:
             opcode = data[place - length - head] & 15
             if opcode == _TEXT:
                 count += 1
+                told += data.startswith(_TRANSACTION, start)
                 if self.texts is not None:
                     self.texts.append(data[start:place])
             elif opcode == _PING:
@@ -81,7 +84,7 @@ class Member:
             elif opcode == _CLOSE:
                 self.closed = True
         self.rest = data[place:] if place < end else b""
-        return count
+        return count, told
 
 
 class Crowd:
@@ -95,6 +98,7 @@ class Crowd:
         self._poll = select.epoll()
         self._buffer = bytearray(1 << 20)
         self._acks = hello is not None
+        self._heard = 0.0
         # In tens: a server takes so many new ones at a time.
         for start in range(0, size, 10):
             ten = [Member(port, path, token) for _ in range(min(10, size - start))]
@@ -108,9 +112,12 @@ class Crowd:
             self.pump(0)
 
     def pump(self, seconds: float, arrived: Callable[[Member, int], None] | None = None) -> None:
-        """Read what is there, waiting at most so long for the first; ``arrived`` is told of new frames."""
+        """Read what is there, waiting at most so long for the first; ``arrived`` is told of transactions."""
         buffer, view = self._buffer, memoryview(self._buffer)
-        for fd, _ in self._poll.poll(seconds):
+        ready = self._poll.poll(seconds)
+        if ready:
+            self._heard = time.monotonic()
+        for fd, _ in ready:
             member = self._by_fd[fd]
             size = member.socket.recv_into(buffer)
             if not size:
@@ -125,39 +132,33 @@ class Crowd:
                 and not member.rest
                 and member.texts is None
             ):
-                count = 1
+                count, told = 1, int(buffer.startswith(_TRANSACTION, 4))
             else:
-                count = member.take(bytes(view[:size]))
-            if not count:
-                continue
+                count, told = member.take(bytes(view[:size]))
             before, member.frames = member.frames, member.frames + count
+            member.told += told
             if self._acks and member.frames // ACK_MESSAGES > before // ACK_MESSAGES:
                 member.say(op="ack", n=member.frames)
-            if arrived is not None:
-                arrived(member, count)
+            if told and arrived is not None:
+                arrived(member, told)
 
     def settle(self, quiet: float = 0.5, limit: float = 60.0) -> None:
         """Read until nothing comes for a while."""
-        last = time.monotonic()
-        deadline = last + limit
-
-        def arrived(member: Member, count: int) -> None:
-            nonlocal last
-            last = time.monotonic()
-
-        while time.monotonic() - last < quiet and time.monotonic() < deadline:
-            self.pump(0.05, arrived)
+        self._heard = time.monotonic()
+        deadline = self._heard + limit
+        while time.monotonic() - self._heard < quiet and time.monotonic() < deadline:
+            self.pump(0.05)
 
     def burst(self, start: Callable[[], None], frames: int, *, limit: float = 60.0) -> float:
-        """Seconds from ``start`` until every member has been sent so many frames more."""
+        """Seconds from ``start`` until every member has been told of so many transactions more."""
         left = 0
         for member in self.members:
-            member.goal = member.frames + frames
+            member.goal = member.told + frames
             left += not member.closed
 
-        def arrived(member: Member, count: int) -> None:
+        def arrived(member: Member, told: int) -> None:
             nonlocal left
-            if member.frames >= member.goal and member.frames - count < member.goal:
+            if member.told >= member.goal > member.told - told:
                 left -= 1
 
         started = time.perf_counter()
@@ -169,15 +170,15 @@ class Crowd:
         return time.perf_counter() - started
 
     def arrivals(self, start: Callable[[], None], *, limit: float = 10.0) -> list[float]:
-        """Seconds from before ``start`` until each member has been sent one frame more."""
+        """Seconds from before ``start`` until each member has been told of one transaction more."""
         clock = time.perf_counter
         times: list[float] = []
         waited = sum(not member.closed for member in self.members)
         for member in self.members:
-            member.goal = member.frames + 1
+            member.goal = member.told + 1
 
-        def arrived(member: Member, count: int) -> None:
-            if member.frames - count < member.goal <= member.frames:
+        def arrived(member: Member, told: int) -> None:
+            if member.told >= member.goal > member.told - told:
                 times.append(clock() - started)
 
         started = clock()
