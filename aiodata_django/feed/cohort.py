@@ -35,6 +35,9 @@ from .reader import HubReader
 
 logger = logging.getLogger("aiodata.feed")
 
+Framed = Callable[[str, str], SharedFrame]
+"""Makes a frame, of the cursor that a client has and the one that it gets."""
+
 SILENCE = 14.0
 """Seconds after which something is sent, whatever there is: a second less than clients are told."""
 
@@ -141,7 +144,8 @@ class Cohort(HubReader):
         if known.lost or len(known.batches) > 1:
             self.dissolve()
         elif known.batches:
-            await self._send(digest.transaction.lsn, partial(transaction_frame, digest, known.batches[0]))
+            framed = partial(transaction_frame, digest, known.batches[0])
+            await self._send(transaction.lsn, framed, had=transaction.lsn)
 
     def _told(self, touched: frozenset[int]) -> tuple[Layout, ...]:
         known = self._layouts.get(touched)
@@ -162,15 +166,16 @@ class Cohort(HubReader):
             self._beat_at = math.inf
             self.dissolve()  # that is said by each to its own, until it is over
         else:
-            await self._send(max(self.hub.position, self._place.cursor.lsn), _position)
+            lsn = max(self.hub.position, self._place.cursor.lsn)
+            await self._send(lsn, _position, had=lsn + 1)
             for seat in list(self._walkers):
                 if seat.place is not self._place:
-                    self.leave(seat)  # there was nothing new for it, and it may have been silent for long
+                    self.leave(seat)  # come meanwhile, or with a snapshot ahead of this: it speaks for itself
 
-    async def _send(self, lsn: int, framed: Callable[[str, str], SharedFrame]) -> None:
+    async def _send(self, lsn: int, framed: Framed, *, had: int) -> None:
         """Move every seat on to ``lsn``, with the same bytes for all that were sent to the last time.
 
-        ``framed`` makes what is sent, of the cursor that a client has and the one that it gets.
+        Whose reader stands at ``had``, or after it, came when it had read this itself.
         """
         cursor, now = Cursor(self.epoch, lsn, self._shape), time.monotonic()
         before, place = self._place, Place(cursor, str(cursor), now)
@@ -191,7 +196,7 @@ class Cohort(HubReader):
             for seat in walkers[turn : turn + TURN]:
                 if not seat.taken:
                     continue  # gone meanwhile
-                frame = shared if seat.place is before else self._own_frame(seat, lsn, framed)
+                frame = shared if seat.place is before else self._own_frame(seat, lsn, framed, had)
                 if frame is not None:
                     self._walk(seat, frame, place)
             await asyncio.sleep(0)
@@ -224,10 +229,10 @@ class Cohort(HubReader):
                 self.leave(seat)
             self._expiry = min((seat.expires for seat in self._seats()), default=math.inf)
 
-    def _own_frame(
-        self, seat: Seat, lsn: int, framed: Callable[[str, str], SharedFrame]
-    ) -> SharedFrame | None:
+    def _own_frame(self, seat: Seat, lsn: int, framed: Framed, had: int) -> SharedFrame | None:
         """For a seat that was not sent what the others were before; None where it gets nothing."""
+        if seat.member.position >= had:
+            return None
         start, cursor = seat.member.start
         if seat.member.position >= lsn:
             return None  # come after it had read this itself

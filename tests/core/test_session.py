@@ -14,7 +14,7 @@ from aiodata_django.core.changes.position import Snapshot
 from aiodata_django.core.state import frames
 from aiodata_django.core.state.cursor import Cursor, Taken
 from aiodata_django.core.state.incoming import RowDeleted
-from aiodata_django.core.state.serversession import Ack, BadMessage, Hello, Window, read
+from aiodata_django.core.state.serversession import Ack, BadMessage, Hello, Journal, Window, read
 from aiodata_django.core.state.session import (
     ClientSession,
     Committed,
@@ -80,6 +80,62 @@ def test_the_window_is_what_is_sent_and_not_acknowledged(steps: list[tuple[int, 
             window.acknowledge(Ack(None, acked))
         assert window.unacked == len(sent) - acked
         assert window.open == (len(sent) - acked < 10 and sum(sent[acked:]) < 200)
+
+
+class Following(RuleBasedStateMachine):
+    """A window that follows journals and leaves them, beside one that is told of every message itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.window, self.plain = Window(500, 50), Window(500, 50)
+        self.journal: Journal | None = None
+        self.sent = 0
+
+    @precondition(lambda self: self.journal is None)
+    @rule(before=st.integers(0, 3000))
+    def follow(self, before: int) -> None:
+        self.journal = Journal()
+        for n in range(before):
+            self.journal.add((1, f"of others {n}"))
+        self.window.follow(self.journal)
+
+    @precondition(lambda self: self.journal is not None)
+    @rule()
+    def unfollow(self) -> None:
+        self.window.unfollow()
+        self.journal.add((7, "too late"))
+        self.journal = None
+
+    @precondition(lambda self: self.plain.open)
+    @rule(size=st.integers(1, 60))
+    def send(self, size: int) -> None:
+        message = (size, f"c{self.sent}")
+        self.sent += 1
+        assert self.plain.take(message)
+        if self.journal is None:
+            assert self.window.take(message)
+        else:
+            self.journal.add(message)
+
+    @rule(share=st.integers(0, 4), by_cursor=st.booleans())
+    def acknowledge(self, share: int, by_cursor: bool) -> None:
+        count = self.sent - self.plain.unacked * share // 4
+        ack = Ack(f"c{count - 1}", None) if by_cursor and count else Ack(None, count)
+        self.window.acknowledge(ack)
+        self.plain.acknowledge(ack)
+
+    @rule()
+    def acknowledge_the_future(self) -> None:
+        with pytest.raises(BadMessage):
+            self.window.acknowledge(Ack(None, self.sent + 1))
+
+    @rule()
+    def look(self) -> None:
+        assert (self.window.unacked, self.window.room) == (self.plain.unacked, self.plain.room)
+        assert (self.window.open, self.window.roomy) == (self.plain.open, self.plain.roomy)
+
+
+TestFollowing = Following.TestCase
 
 
 def test_a_cursor_acknowledges_too_and_the_future_cannot_be_acknowledged() -> None:

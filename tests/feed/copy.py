@@ -55,6 +55,7 @@ class Copy(Outlet):
         self.closed: tuple[int, str] | None = None
         self.reader: Any = None
         self.task: asyncio.Task[None] | None = None
+        self.heard = 0  # frames
         self.deaf = False  # reads nothing, acknowledges nothing
         self.tokens: dict[str, Identity] = {}
         self._news = asyncio.Event()
@@ -63,6 +64,7 @@ class Copy(Outlet):
     # The outlet ---------------------------------------------------------------------------------------
 
     async def send(self, text: str, /) -> None:
+        self.heard += 1
         if not self.deaf:
             for event in self.session.receive(text, time.monotonic()):
                 self.events.append(event)

@@ -120,6 +120,61 @@ async def test_what_a_newcomers_snapshot_had_is_not_told_to_it_again(stage) -> N
     assert [(kind, key) for kind, _, key, _, _ in newcomer.story] == [("create", (1,)), ("create", (2,))]
 
 
+@pytest.fixture
+def impatient_silence(monkeypatch) -> float:
+    """Seconds after which a server breaks its silence: not so many."""
+    for module in ("cohort", "resting"):
+        monkeypatch.setattr(f"aiodata_django.feed.{module}.SILENCE", 0.5)
+    return 0.5
+
+
+async def test_a_heartbeat_reaches_all_and_takes_nobody_out_of_step(stage, impatient_silence) -> None:
+    here = await stage(SCHEMA)
+    copies = await join(here, 4)
+    await here.write("insert into api.pets values (1)")
+    for copy in copies:
+        await copy.until(lambda copy=copy: (1,) in copy.table("pets"))
+    # Seated anew, for asking takes a socket out of step; from now on nobody asks for anything.
+    await in_step(here, *copies)
+    heard = [copy.heard for copy in copies]
+    spoke = [copy.reader.line.spoke_at for copy in copies]  # moves when it leaves the others
+    for turn in range(1, 4):
+        for copy, before in zip(copies, heard, strict=True):
+            await copy.until(lambda copy=copy, wanted=before + turn: copy.heard >= wanted)
+    assert [copy.reader.line.spoke_at for copy in copies] == spoke
+    await here.write("insert into api.pets values (2)")
+    for copy in copies:
+        await copy.until(lambda copy=copy: (2,) in copy.table("pets"))
+        assert (copy.resyncs, copy.closed) == ([], None)
+        assert copy.story == copies[0].story
+
+
+async def test_who_is_told_of_transactions_stays_in_step(stage, impatient_silence) -> None:
+    here = await stage(SCHEMA)
+    copies = await join(here, 4)
+    spoke = [copy.reader.line.spoke_at for copy in copies]  # moves when it leaves the others
+    for number in range(30):  # for much longer than the silence may be
+        await here.write(f"insert into api.pets values ({number})")
+        await copies[0].until(lambda wanted=(number,): wanted in copies[0].table("pets"))
+        await asyncio.sleep(impatient_silence / 10)
+    assert [copy.reader.line.spoke_at for copy in copies] == spoke
+    for copy in copies:
+        await copy.synced()
+        assert [key for _, _, key, _, _ in copy.story] == [(number,) for number in range(30)]
+
+
+async def test_a_stream_that_is_away_is_told_of_to_all_who_are_in_step(stage, impatient_silence) -> None:
+    here = await stage(SCHEMA)
+    copies = await join(here, 3)
+    here.feed.hub.capturing = lambda: 0.0  # since the loop's time began
+    for copy in copies:
+        await copy.until(lambda copy=copy: copy.session.state == "stale")
+    here.feed.hub.capturing = lambda: None
+    for copy in copies:
+        await copy.live()
+    await in_step(here, *copies)
+
+
 async def test_who_may_see_other_rows_is_in_step_with_others(stage) -> None:
     here = await stage(SCHEMA)
     mine = await join(here, 3, MINE, sub="me")
