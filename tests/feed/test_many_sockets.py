@@ -18,6 +18,7 @@ from .test_sockets import HELLO, SCHEMA, Talk, talk
 
 SOCKETS, DEAF, COMMITS = 300, 20, 60
 QUEUE = 16384
+FAREWELL = aiohttp.ClientWSTimeout(ws_close=0.5)  # each of hundreds would wait for long, one after another
 ROW = "insert into api.pets values ({}, repeat('x', 500))"
 
 
@@ -63,7 +64,7 @@ class Heard:
 
 
 async def join(stack: AsyncExitStack, server: LiveServer) -> tuple[Talk, Heard]:
-    socket = await stack.enter_async_context(talk(server, "?v=2", token()))
+    socket = await stack.enter_async_context(talk(server, "?v=2", token(), timeout=FAREWELL))
     await socket.say(HELLO)
     return socket, Heard((await socket.until("pos"))["at"])
 
