@@ -25,6 +25,7 @@ gone afterwards; from Python 3.10 on it needs ``collections.Mapping``.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import random
@@ -39,20 +40,15 @@ from pathlib import Path
 from typing import Any
 
 GROUP = 500
-COLUMNS = [
-    ("kind", "text"),
-    ("id", "int8"),
-    ("name", "text"),
-    ("color", "int4"),
-    ("groomed", "bool"),
-    ("note", "text"),
-]
+COLUMNS = [("kind", "text"), ("id", "int8"), ("name", "text")]
+COLUMNS += [("color", "int4"), ("groomed", "bool"), ("note", "text")]
 CANDIDATES = ("ldbcache", "ours", "interned")
 REFERENCE = ("aiodata==3.0.0", "ldbcache==0.0.0", "pathing==0.1.3")
 PIECE = 64 * 1024
 LOOKUPS = 100_000
 AT_ONCE = 1000  # changes whose text is made before they are applied
 BATCH = 100  # changes a transaction
+compact = json.JSONEncoder(separators=(",", ":")).encode
 TIME = "2026-01-01T10:00:00.123456+00:00"
 
 
@@ -65,10 +61,6 @@ def row(number: int, note: str) -> dict[str, Any]:
 def write_rows(path: Path, count: int) -> None:
     rows = [row(number, f"note {number % 50}") for number in range(count)]
     path.write_text(compact(rows))
-
-
-def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
 
 
 def message(key: Any, note: str) -> str:
@@ -149,7 +141,7 @@ class Ours:
 
         self._cache = TableCache("t", COLUMNS, ("kind", "id"), intern=intern)
         description = Description.of_copy("t", COLUMNS, ("kind", "id"))
-        self._table = Table(description, _no_write)
+        self._table = Table(description, lambda *_: asyncio.sleep(0, ()))  # never written to
         self._table.describe(description, self._cache)
         self.heard = Heard()
         self._tell = Dispatcher(self.heard).tell
@@ -203,10 +195,6 @@ class Ours:
                 yield frames.txn(cursor(sent - 1), cursor(sent), 731, TIME, ",".join(batch), more=False)
 
         return apply, texts
-
-
-async def _no_write(*_: Any) -> Any:
-    raise NotImplementedError("there is no server to write to")
 
 
 def cursor(number: int) -> str:
@@ -312,7 +300,8 @@ def measure_memory(candidate: str, path: Path) -> dict[str, float]:
 
 
 def run_child(candidate: str, what: str, path: str, libraries: str) -> None:
-    """In the child: answer each line of the input, the name of a figure, with the figure."""
+    """In the child: answer each line of the input, the name of a figure, with it. Of what is beside it."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     sys.path.append(libraries)
     if what == "memory":
         print(json.dumps(measure_memory(candidate, Path(path))))
@@ -328,26 +317,24 @@ def command(candidate: str, what: str, path: Path, libraries: str) -> list[str]:
 
 
 def memory(candidate: str, path: Path, libraries: str) -> dict[str, float]:
-    done = subprocess.run(command(candidate, "memory", path, libraries), stdout=subprocess.PIPE, check=True)
-    return {name: float(value) for name, value in json.loads(done.stdout).items()}
+    figures: dict[str, float] = json.loads(
+        subprocess.check_output(command(candidate, "memory", path, libraries))
+    )
+    return figures
 
 
 class Child:
     """A candidate's process, as seen from outside."""
 
     def __init__(self, candidate: str, path: Path, libraries: str) -> None:
-        pipe = subprocess.PIPE
-        asked = command(candidate, "times", path, libraries)
-        self._process = subprocess.Popen(asked, stdin=pipe, stdout=pipe, text=True)
+        asked, pipe = command(candidate, "times", path, libraries), subprocess.PIPE
+        self.process = subprocess.Popen(asked, stdin=pipe, stdout=pipe, text=True)
 
     def ask(self, name: str) -> float:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(name, file=self._process.stdin, flush=True)
-        return float(self._process.stdout.readline())
-
-    def end(self) -> None:
-        self._process.communicate()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(name, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
 
 
 Round = dict[str, dict[str, float]]  # figures by candidate
@@ -361,7 +348,7 @@ def one_round(path: Path, libraries: str) -> Round:
             figures[candidate][name] = child.ask(name)
     for candidate, child in children.items():
         figures[candidate][LONGEST] = child.ask(LONGEST) if candidate != "ldbcache" else 0.0
-        child.end()
+        child.process.communicate()
     return figures
 
 
