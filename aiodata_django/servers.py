@@ -28,6 +28,7 @@ async def send_whole(
     send: Send, status: int, headers: RawHeaders, body: bytes, reason: str | None = None
 ) -> None:
     """Send a whole answer, in one write where the server allows, with a reason behind its status there."""
+    reason = reason or _PHRASES.get(status)
     cycle: Any = getattr(send, "__self__", None)
     transport = getattr(cycle, "transport", None)
     if transport is None or not cycle.__class__.__module__.startswith("uvicorn."):
@@ -47,6 +48,15 @@ async def send_whole(
         cycle.transport = transport
         joined.flush()
 
+
+# PostgREST's, where the standard library says it otherwise, or does from Python 3.13 on.
+_PHRASES = {
+    413: "Request Entity Too Large",
+    414: "Request-URI Too Long",
+    416: "Requested Range Not Satisfiable",
+    418: "I'm a teapot",
+    422: "Unprocessable Entity",
+}
 
 _LAST_KNOWN = 599  # uvicorn has lines for these statuses; of others, which HTTP allows, it knows nothing
 

@@ -66,6 +66,21 @@ def test_a_function_sets_headers_and_status(api):
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (402, "Payment Required"),
+        (413, "Request Entity Too Large"),
+        (416, "Requested Range Not Satisfiable"),
+        (418, "I'm a teapot"),
+        (422, "Unprocessable Entity"),
+    ],
+)
+def test_a_status_has_the_name_that_postgrest_has_for_it(api, status, reason):
+    answer = api("POST /rpc/respond", {"headers": "", "status": str(status)})
+    assert (answer.status, answer.reason) == (status, reason)
+
+
 @pytest.mark.parametrize("status", [299, 600, 999])
 def test_a_function_sets_a_status_that_has_no_name(api, status):
     answer = api("POST /rpc/respond", {"headers": "", "status": str(status)})
