@@ -12,7 +12,7 @@ import asyncio
 import time
 from functools import cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from django.core.asgi import get_asgi_application
 from django.core.handlers.asgi import ASGIHandler
@@ -151,6 +151,8 @@ def _raw_path(scope: Scope) -> str:
     """The path as sent, percent-encoded, below the root path; test clients do not give it."""
     raw: bytes | None = scope.get("raw_path")
     path = raw.decode("latin-1") if raw else quote(scope["path"], safe="/~!$&'()*+,;=:@")
+    if not path.startswith("/"):  # a whole URL, as through a proxy: not every server takes it apart
+        path = urlsplit(path).path or "/"
     root = scope.get("root_path")
     return path.removeprefix(root) if root else path
 

@@ -66,6 +66,21 @@ def test_a_key_is_read_from_the_raw_path(live):
     assert int(answer.headers["Content-Length"]) == len(answer.content)
 
 
+@pytest.mark.parametrize(
+    ("target", "status"), [("/query/pets/Cat/a%2Fb%20%25", 200), ("/", 200), ("/queryx", 404)]
+)
+def test_a_request_may_name_the_whole_url(live, target, status):
+    with closing(http.client.HTTPConnection("127.0.0.1", port_of(live), timeout=10)) as connection:
+        connection.request("GET", f"http://elsewhere.example{target}")
+        whole = connection.getresponse()
+        answers = [(whole.status, whole.read())]
+        connection.request("GET", target)
+        by_path = connection.getresponse()
+        answers.append((by_path.status, by_path.read()))
+    assert answers[0] == answers[1]
+    assert answers[0][0] == status
+
+
 def test_both_dialects_are_mounted(live):
     by_key = requests.get(f"{live.url}/query/pets/Cat/Aja", timeout=10).json()
     by_filter = requests.get(f"{live.url}/rest/pets?type=eq.Cat&name=eq.Aja", timeout=10).json()
