@@ -49,13 +49,17 @@ async def send_whole(
         joined.flush()
 
 
-# PostgREST's, where the standard library says it otherwise, or does from Python 3.13 on.
+# PostgREST's, where the standard library says it otherwise, or does from Python 3.13 on, or Daphne does.
 _PHRASES = {
+    205: "Reset Content",
+    408: "Request Timeout",
     413: "Request Entity Too Large",
     414: "Request-URI Too Long",
     416: "Requested Range Not Satisfiable",
     418: "I'm a teapot",
     422: "Unprocessable Entity",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
 }
 
 _LAST_KNOWN = 599  # uvicorn has lines for these statuses; of others, which HTTP allows, it knows nothing

@@ -29,6 +29,8 @@ grant usage on schema api to anon, auth;
 grant select on api.pets to anon;
 grant all on api.pets to auth;
 alter default privileges in schema api grant select on tables to anon;
+create function api.respond(status text) returns text stable language sql as
+    $$select set_config('response.status', $1, true)$$;
 """
 
 
@@ -79,6 +81,21 @@ def test_a_request_may_name_the_whole_url(live, target, status):
         answers.append((by_path.status, by_path.read()))
     assert answers[0] == answers[1]
     assert answers[0][0] == status
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (402, "Payment Required"),
+        (408, "Request Timeout"),
+        (416, "Requested Range Not Satisfiable"),
+        (418, "I'm a teapot"),
+        (504, "Gateway Timeout"),
+    ],
+)
+def test_a_status_has_the_name_that_postgrest_has_for_it(live, status, name):
+    answer = requests.get(f"{live.url}/rest/rpc/respond?status={status}", timeout=10)
+    assert (answer.status_code, answer.reason, answer.json()) == (status, name, str(status))
 
 
 def test_both_dialects_are_mounted(live):
