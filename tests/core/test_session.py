@@ -197,6 +197,48 @@ def test_a_failed_subscription_does_not_keep_the_copy_from_being_live() -> None:
     assert session.state == "live"
 
 
+def live_session(*subs: Subscription) -> ClientSession:
+    session = ClientSession(subs)
+    session.connected(0.0)
+    tables = {sub.table: {"key": ["k"], "columns": {"k": "integer"}} for sub in subs}
+    session.receive(frames.frame("ready", {"schema": tables}, resumed=False), 0.0)
+    for sub in subs:
+        left = subs[-1] is not sub
+        session.receive(frames.snap(sub.id, sub.table, [], {"group": 1, "left": int(left), "at": "a"}), 0.0)
+    assert session.state == "live"
+    return session
+
+
+def test_a_resync_of_a_subscription_that_was_ended_meanwhile_is_not_awaited() -> None:
+    session = live_session(Subscription(1, "pets"), Subscription(2, "notes"))
+    session.unsubscribe(1)
+    session.receive('{"op":"resync","subs":[1],"tables":["pets"],"why":"opaque"}', 0.0)
+    session.receive('{"op":"pos","from":"a","at":"b"}', 0.0)
+    assert session.state == "live"
+    session.receive('{"op":"resync","subs":[1,2],"tables":["notes","pets"],"why":"opaque"}', 0.0)
+    session.receive('{"op":"pos","from":"b","at":"c"}', 0.0)
+    assert session.state == "stale"
+
+
+def test_what_the_last_connection_was_to_send_anew_is_not_awaited_of_one_that_resumes() -> None:
+    session = live_session(Subscription(1, "pets"))
+    session.receive('{"op":"resync","subs":[1],"tables":["pets"],"why":"opaque"}', 0.0)
+    session.disconnected()
+    session.connected(1.0)
+    session.receive(frames.frame("ready", resumed=True), 1.0)
+    assert session.state == "stale"
+    session.receive('{"op":"pos","from":"a","at":"b"}', 1.0)
+    assert session.state == "live"
+
+
+def test_a_copy_of_all_tables_of_which_there_are_none_is_live() -> None:
+    session = ClientSession()
+    session.connected(0.0)
+    session.receive(frames.frame("ready", {"schema": {}}, resumed=False), 0.0)
+    session.receive('{"op":"pos","from":null,"at":"a"}', 0.0)
+    assert session.state == "live"
+
+
 def test_a_message_that_starts_elsewhere_is_out_of_step_and_one_again_is_dropped() -> None:
     session = ClientSession([])
     session.connected(0.0)

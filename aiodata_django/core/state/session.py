@@ -170,6 +170,7 @@ class ClientSession:
         """A socket is open: the hello to send first."""
         self._staged.clear()
         self._complete.clear()
+        self._awaited.clear()  # a server that resumes says again what is to come; it may be less than it was
         self._group = 0
         self._received = self._acked = self._unacked_bytes = 0
         self._acked_at = self._heard_at = now
@@ -248,8 +249,9 @@ class ClientSession:
     def _ready(self, incoming: ReadyFrame) -> list[SessionEvent]:
         self.heartbeat = incoming.heartbeat
         self._ack_bytes = min(ACK_BYTES, incoming.max_unacked_bytes // 2)
-        if not incoming.resumed:
-            self._awaited = set(self.subscriptions)
+        if not incoming.resumed:  # of "*" there is nothing to await when there are no tables to be seen
+            subs = self.subscriptions.values()
+            self._awaited = {sub.id for sub in subs if incoming.tables or sub.table != "*"}
         self._settle(caught_up=False)
         return [Ready(incoming.resumed, incoming.expires_in, incoming.tables)]
 
@@ -307,7 +309,8 @@ class ClientSession:
         return [SchemaChanged(incoming.table, incoming.key, incoming.columns)]
 
     def _resync(self, incoming: ResyncFrame) -> list[SessionEvent]:
-        self._awaited.update(incoming.subs)
+        # One that was ended meanwhile gets no snapshot: to await it would be for ever.
+        self._awaited.update(self.subscriptions.keys() & incoming.subs)
         self._settle(caught_up=False)
         return [Resync(incoming.subs, incoming.why)]
 
