@@ -153,13 +153,19 @@ class Hub:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._passing.append((lsn, waiter))
-        done, _ = await asyncio.wait((waiter,), timeout=0.01)
-        if not done:
-            try:
-                await self.control.marker("sync")
-            except (psycopg.Error, OSError) as error:  # the heartbeat will do when it is back
-                logger.warning("cannot nudge the stream: %s", str(error).strip())
-            await waiter
+        try:
+            done, _ = await asyncio.wait((waiter,), timeout=0.01)
+            if not done:
+                await self._nudge()
+                await waiter
+        finally:
+            waiter.cancel()  # or one who asks for what never comes would stay here when gone
+
+    async def _nudge(self) -> None:
+        try:
+            await self.control.marker("sync")
+        except (psycopg.Error, OSError) as error:  # the heartbeat will do when it is back
+            logger.warning("cannot nudge the stream: %s", str(error).strip())
 
     # Running ------------------------------------------------------------------------------------------
 
@@ -289,7 +295,7 @@ class Hub:
         self._release()
 
     def _release(self) -> None:
-        waiting = [(lsn, waiter) for lsn, waiter in self._passing if lsn > self.position]
+        waiting = [(lsn, w) for lsn, w in self._passing if lsn > self.position and not w.done()]
         if len(waiting) < len(self._passing):
             for lsn, waiter in self._passing:
                 if lsn <= self.position and not waiter.done():
