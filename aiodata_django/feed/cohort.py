@@ -26,7 +26,7 @@ from ..core.state import frames
 from ..core.state.audience import Audience
 from ..core.state.cursor import Cursor, Piece
 from .digest import PART_CHANGES
-from .encoding import Layout, encoded, layouts_of, transaction_frame
+from .encoding import Layout, age_ms, encoded, layouts_of, transaction_frame
 from .hub import Hub
 from .lane import TURN, Lane, Member, Place, Seat
 from .log import LogTrimmed
@@ -66,6 +66,7 @@ class Cohort(HubReader):
         self._lanes: list[Lane] = []
         self._place = _NOWHERE
         self._expiry = math.inf  # no token of a member ends before
+        self._lag = 0  # what was said of it last
         self._beat_at = math.inf  # when somebody is to hear something, at the latest (monotonic)
         hub.subscribe(self, {oid for _, oid in self._pieces})
 
@@ -124,6 +125,8 @@ class Cohort(HubReader):
             return
         if transaction is None:
             await self._idle()
+        elif self and time.monotonic() >= self._beat_at:  # nothing of what was read was to be told
+            await self._beat(self.position, age_ms(transaction))
         else:
             await self._tell(transaction)
             self.position = transaction.lsn
@@ -156,8 +159,9 @@ class Cohort(HubReader):
 
     async def _idle(self) -> None:
         """Sleep; when it has been silent for long, say that there is nothing new."""
-        left = self._beat_at - time.monotonic()
+        left = 0.0 if self._lag else self._beat_at - time.monotonic()
         if not self:
+            self._lag = 0
             self._beat_at = math.inf
             await self.sleep()
         elif left > 0:
@@ -166,11 +170,15 @@ class Cohort(HubReader):
             self._beat_at = math.inf
             self.dissolve()  # that is said by each to its own, until it is over
         else:
-            lsn = max(self.hub.position, self._place.cursor.lsn)
-            await self._send(lsn, _position, had=lsn + 1)
-            for seat in list(self._walkers):
-                if seat.place is not self._place:
-                    self.leave(seat)  # come meanwhile, or with a snapshot ahead of this: it speaks for itself
+            await self._beat(self.hub.position, 0)
+
+    async def _beat(self, position: int, lag: int) -> None:
+        """Say to all how far they have come, which is so many milliseconds ago."""
+        lsn, self._lag = max(position, self._place.cursor.lsn), lag
+        await self._send(lsn, partial(_position, lag), had=lsn + 1)
+        for seat in list(self._walkers):
+            if seat.place is not self._place:
+                self.leave(seat)  # come meanwhile, or with a snapshot ahead of this: it speaks for itself
 
     async def _send(self, lsn: int, framed: Framed, *, had: int) -> None:
         """Move every seat on to ``lsn``, with the same bytes for all that were sent to the last time.
@@ -178,7 +186,7 @@ class Cohort(HubReader):
         Whose reader stands at ``had``, or after it, came when it had read this itself.
         """
         cursor, now = Cursor(self.epoch, lsn, self._shape), time.monotonic()
-        before, place = self._place, Place(cursor, str(cursor), now)
+        before, place = self._place, Place(cursor, str(cursor), now, self._lag)
         self._place, self._beat_at = place, now + SILENCE
         shared = framed(before.at, place.at)
         self._lanes = [lane for lane in self._lanes if lane]
@@ -234,17 +242,15 @@ class Cohort(HubReader):
         if seat.member.position >= had:
             return None
         start, cursor = seat.member.start
-        if seat.member.position >= lsn:
-            return None  # come after it had read this itself
         if any(taken.until >= lsn for taken in cursor.taken):
             self.leave(seat)  # a snapshot it was sent may have this
             return None
         return framed(seat.place.at if seat.place else start, self._place.at)
 
 
-def _position(start: str, at: str) -> SharedFrame:
+def _position(lag: int, start: str, at: str) -> SharedFrame:
     """Nothing new up to ``at``."""
-    return SharedFrame(frames.frame("pos", {"from": start or None, "at": at, "lag_ms": 0}), at)
+    return SharedFrame(frames.frame("pos", {"from": start or None, "at": at, "lag_ms": lag}), at)
 
 
 class Group:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
+from ..core.changes.transaction import Transaction
 from ..core.state import frames
 from ..core.state.audience import Audience
 from ..core.state.cursor import Piece
@@ -68,6 +69,12 @@ def transaction_frame(
         known = SharedFrame(text, None if more else at)
         digest.keep(who, known, len(text))
     return cast(SharedFrame, known)
+
+
+def age_ms(transaction: Transaction) -> int:
+    """Milliseconds since it was committed, by the clocks of both servers."""
+    committed = _EPOCH + timedelta(microseconds=transaction.time)
+    return max(0, round((datetime.now(UTC) - committed) / timedelta(milliseconds=1)))
 
 
 async def _encode(digest: Digest, number: int, layouts: Sequence[Layout], gate: Gate) -> Encoded:

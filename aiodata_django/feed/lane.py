@@ -21,11 +21,12 @@ TURN = 200
 
 
 class Place(NamedTuple):
-    """Where a seat stands after a frame: its client's cursor, as text too, and when it was sent."""
+    """Where a seat stands after a frame: its client's cursor, as text too, when it was sent, the lag told."""
 
     cursor: Cursor
     at: str
     sent_at: float
+    lag: int = 0
 
 
 class Member(Protocol):

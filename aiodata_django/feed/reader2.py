@@ -28,7 +28,7 @@ from ..core.state.cursor import Cursor
 from ..core.state.serversession import MAX_SUBSCRIPTIONS, MAX_UNACKED, AddSub, Auth, Need, Sub, Unsub
 from .cohort import Cohorts
 from .digest import Digest
-from .encoding import Layout, encoded, layouts_of, transaction_frame
+from .encoding import Layout, age_ms, encoded, layouts_of, transaction_frame
 from .hub import Hub
 from .line import Line
 from .log import LogTrimmed
@@ -112,6 +112,9 @@ class V2Reader(Resting):
             return
         if self._stale and time.monotonic() >= self._stale_until:
             await self._resync()
+        elif transaction is not None and self.silence <= 0:  # nothing of what was read was to be told
+            self._caught_up = False
+            await self._pos(None, age_ms(transaction))
         elif transaction is not None:
             await self._transaction(self.hub.digest(transaction))
         elif self._needs:
@@ -233,6 +236,7 @@ class V2Reader(Resting):
         self._mark(changed, why)
         for piece in before.pieces.keys() - now.pieces.keys():
             await self._forget(piece, self._subs.name(piece[1]))
+        await self._announce()
 
     async def _begin_again(self, why: str) -> None:
         """Nothing is known of what happened since the client's position."""
@@ -286,8 +290,8 @@ class V2Reader(Resting):
                 waiting = batch
             last = digest.part(number).last
             number += 1
+        await self._announce()  # or the client would take what it is told next for all there is
         if waiting is not None:
-            await self._announce()  # or the client would take what follows for the whole transaction
             cursor = self._placed(self._cursor.moved(digest.transaction.lsn))  # all parts have been judged
             at = str(cursor)
             await self.line.tell(transaction_frame(digest, waiting, start, at))
@@ -341,10 +345,10 @@ class V2Reader(Resting):
         if self._quiet():
             await self._rest(seconds)
 
-    async def _pos(self, number: int | None) -> None:
+    async def _pos(self, number: int | None, behind: int = 0) -> None:
         self._cursor = self._placed(self._cursor.moved(max(self._cursor.lsn, self.position)))
         at = str(self._cursor)
-        lag = self.hub.lag_ms()
+        lag = max(self.hub.lag_ms(), behind)
         self._told_lag = lag > 0  # a copy that takes itself for stale is to hear when it no longer is
         fields: dict[str, Any] = {"from": self._at, "at": at, "lag_ms": lag}
         if number is not None:
@@ -365,4 +369,5 @@ class V2Reader(Resting):
     def _quiet(self) -> bool:
         """Whether nothing came while the last frames were sent."""
         moved = self.epoch != self.hub.epoch or self._subs.version != self.hub.catalogue.version
-        return self.asleep and not moved and not self.line.expected(self.hub.position)
+        answered = -1 if self._stale else self.hub.position  # syncs wait until nothing is stale
+        return self.asleep and not moved and not self.line.expected(answered)

@@ -90,6 +90,8 @@ class Resting(Standing):
         if place is not None:
             self._cursor, self._at = place.cursor, place.at
             self.line.spoke_at = max(self.line.spoke_at, place.sent_at)
+            if place.lag:  # to be taken back
+                self._told_lag, self._caught_up = True, False
         self.position = max(self.position, position)
         self._unsent = unsent
         self.hub.subscribe(self, self._subs.watched())

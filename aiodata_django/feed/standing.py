@@ -147,6 +147,8 @@ class Standing(SocketReader):
             self._at = str(self._cursor)
             ending = tail(True, 0, self._group, self._at)
             await self.line.send(frames.snap(piece[0], name, (), ending), self._at)
+            # A client takes a subscription with a snapshot for whole: what else of it is stale is said again.
+            self._announced = {other for other in self._announced if other[0] != piece[0]}
 
     async def _error(self, error: ApiError, sub: int) -> None:
         fields = {"code": error.code, "sub": sub, "message": error.message, "hint": error.hint}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import psycopg
 import pytest
 
 from aiodata_django.core.state.cursor import Cursor
-from aiodata_django.core.state.session import Committed, Resync, Subscription
+from aiodata_django.core.state.session import Committed, Resync, SnapshotComplete, Subscription
 from aiodata_django.feed.reader import CLOSE_RESTART
+from aiodata_django.feed.reader2 import V2Reader
 
 from .copy import Copy
 
@@ -104,6 +106,69 @@ async def test_a_snapshot_that_is_given_up_leaves_nothing_behind(stage) -> None:
     await copy.synced()
     assert len(copy.table("pets")) == 2999
     assert list(copy.table("notes")) == [(3,)]
+
+
+async def test_what_cannot_be_judged_is_said_to_be_stale_at_once(stage) -> None:
+    here = await stage(SCHEMA)
+    copy = await watching(here)
+    copy.reader._stale_until = time.monotonic() + 60  # as after a snapshot that took long
+    await here.write(
+        f"insert into public.trouble values ('{LIMITED}')", "insert into api.notes values (3, 'a')"
+    )
+    await copy.until(lambda: copy.session.state == "stale")
+    assert copy.resyncs == ["opaque"]
+
+
+async def test_who_waits_for_a_commit_while_a_table_is_stale_keeps_nobody_busy(stage, monkeypatch) -> None:
+    here = await stage(SCHEMA)
+    copy = await told_but_for_notes(here, LIMITED)
+    turns = 0
+    idle = V2Reader._idle
+
+    async def counted(reader: V2Reader) -> None:
+        nonlocal turns
+        turns += 1
+        await idle(reader)
+
+    monkeypatch.setattr(V2Reader, "_idle", counted)
+    waiting, resyncs = asyncio.create_task(copy.synced()), len(copy.resyncs)
+    await copy.until(lambda: len(copy.resyncs) >= resyncs + 3)  # each attempt is announced
+    assert turns < 100
+    await here.write("delete from public.trouble")
+    await waiting
+
+
+async def test_who_waited_for_what_never_comes_leaves_nothing_behind(stage) -> None:
+    here = await stage(SCHEMA)
+    copy = await watching(here)
+    for _ in range(5):
+        copy.say(copy.session.sync("FFFFFFFF/0")[1])
+    await copy.until(lambda: len(here.feed.hub._passing) == 5)
+    await copy.drop()
+    await here.write("insert into api.pets values (1, 'a')")
+    await (await copy.connect()).synced()
+    assert not here.feed.hub._passing
+
+
+async def test_a_table_that_is_gone_hides_not_that_others_are_stale(stage) -> None:
+    here = await stage(
+        SCHEMA + "create table api.gone (id int primary key); grant select on api.gone to auth"
+    )
+    copy = await (await Copy(here.feed, "auth", Subscription(0, "*")).connect()).live()
+    copy.reader._stale_until = time.monotonic() + 60  # as after a snapshot that took long
+    await here.write(
+        f"insert into public.trouble values ('{LIMITED}')", "insert into api.notes values (3, 'a')"
+    )
+    await copy.until(lambda: copy.session.state == "stale")
+    await here.write("drop table api.gone")
+    await here.feed.hub.refresh()
+    await copy.until(
+        lambda: any(isinstance(e, SnapshotComplete) and e.parts == ((0, "gone"),) for e in copy.events)
+    )
+    await copy.until(lambda: copy.session.state == "stale")
+    await here.write("insert into api.pets values (1, 'b')")
+    await copy.until(lambda: list(copy.table("pets")) == [(1,)])
+    assert copy.session.state == "stale"
 
 
 OPEN = "update pg_database set datallowconn = true where datname = current_database()"
