@@ -47,4 +47,5 @@ async def test_a_safeguard_that_is_switched_off_is_missed(
         pytest.skip("takes minutes: --soak-mutations")
     with pytest.raises(SoakFailure) as failure:
         await soak(soak_postgres, course)
-    assert any(f"{invariant}:" in str(failure.value) for invariant in invariants.split())
+    said = str(failure.value)
+    assert any(f"{invariant}:" in said for invariant in invariants.split()), said
