@@ -14,6 +14,7 @@ import pytest
 
 from aiodata_django.core.changes.transaction import Transaction
 from aiodata_django.core.state.session import Subscription
+from aiodata_django.feed.encoding import Encoded, encoded
 from aiodata_django.feed.log import RingLog
 from aiodata_django.feed.outlet import begun
 
@@ -56,8 +57,7 @@ async def test_all_get_every_transaction_once_and_in_order(stage) -> None:
         )
     for copy in copies:
         await copy.synced()
-        assert copy.story == copies[0].story
-        assert copy.rows == copies[0].rows
+        assert (copy.story, copy.rows) == (copies[0].story, copies[0].rows)
         assert copy.resyncs == []
     assert [key for kind, _, (key,), _, _ in copies[0].story if kind == "create"] == list(range(50))
     await in_step(here, *copies)
@@ -118,6 +118,29 @@ async def test_what_a_newcomers_snapshot_had_is_not_told_to_it_again(stage) -> N
         await copy.synced()
     assert [kind for kind, *_ in copies[0].story] == ["create", "update", "create"]
     assert [(kind, key) for kind, _, key, _, _ in newcomer.story] == [("create", (1,)), ("create", (2,))]
+
+
+async def test_who_has_read_what_others_are_about_to_be_told_is_not_told_again(stage, monkeypatch) -> None:
+    here = await stage(SCHEMA)
+    copies = await join(here, 3)
+    before = [len(copy.commits) for copy in copies]
+    reached, free = asyncio.Event(), asyncio.Event()
+
+    async def held(*args: Any) -> Encoded:
+        reached.set()
+        await free.wait()
+        return await encoded(*args)
+
+    monkeypatch.setattr("aiodata_django.feed.cohort.encoded", held)
+    await asyncio.gather(here.write("insert into api.pets values (1)"), reached.wait())
+    copies[0].say('{"op":"ping","n":1}')  # to read on alone
+    await copies[0].until(lambda: (1,) in copies[0].table("pets"))
+    async with asyncio.timeout(15):
+        while here.feed.cohorts.seated < 3:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+    free.set()
+    await asyncio.gather(*[copy.synced() for copy in copies])
+    assert [len(copy.commits) - count for copy, count in zip(copies, before, strict=True)] == [1, 1, 1]
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from aiodata_django.core.state.session import Subscription
@@ -40,6 +42,15 @@ async def test_a_change_of_membership_moves_other_tables_rows(stage) -> None:
     await here.write("update api.members set room = 20", "insert into api.messages values (3, 20, 'c')")
     await copy.until(lambda: list(copy.table("messages")) == [(2,), (3,)])
     assert set(copy.resyncs) == {"policy"}
+
+
+async def test_rows_that_a_membership_moved_are_said_to_be_stale_at_once(stage) -> None:
+    here = await stage(SCHEMA)
+    copy = await (await Copy(here.feed, "auth", Subscription(1, "messages"), sub="me").connect()).live()
+    copy.reader._stale_until = time.monotonic() + 60  # as after a snapshot that took long
+    await here.write("insert into api.members values ('me', 1)")
+    await copy.until(lambda: copy.session.state == "stale")
+    assert copy.resyncs == ["policy"]
 
 
 async def test_without_full_identity_row_security_still_holds(stage) -> None:
