@@ -211,6 +211,7 @@ class Version2:
             case Failed():
                 await self._failed(event, tell)
             case Resync(why=why):
+                self._status.become(self._session.state)  # before what else came with it is shown
                 logger.info("tables are sent anew: %s", why)
             case _:
                 tell(await self._apply(event))

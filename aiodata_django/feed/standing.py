@@ -126,7 +126,7 @@ class Standing(SocketReader):
             cursor = self._placed(self._cursor.joined(taken[0]), without=pieces)
             left -= rows.last
             at = str(cursor) if rows.last else None
-            ending = tail(rows.last, left, self._group, at or "")
+            ending = tail(rows.last, left, self._group, at or "") | self._still(pieces)
             await self.line.send(frames.snap(rows.section.piece[0], rows.section.name, rows.rows, ending), at)
         self._cursor, self._at = cursor, at
         self._subs.paused.difference_update(pieces)
@@ -145,11 +145,14 @@ class Standing(SocketReader):
             self._group += 1
             self._cursor = self._placed(self._cursor)
             self._at = str(self._cursor)
-            ending = tail(True, 0, self._group, self._at)
+            ending = tail(True, 0, self._group, self._at) | self._still()
             await self.line.send(frames.snap(piece[0], name, (), ending), self._at)
-            # A client takes a subscription with a snapshot for whole: what else of it is stale is said again.
-            self._announced = {other for other in self._announced if other[0] != piece[0]}
+
+    def _still(self, without: Iterable[Piece] = ()) -> dict[str, list[int]]:
+        """Which subscriptions a frame that settles a part of one leaves stale."""
+        subs = sorted({sub for sub, _ in self._due().keys() - set(without)})
+        return {"stale": subs} if subs else {}
 
     async def _error(self, error: ApiError, sub: int) -> None:
         fields = {"code": error.code, "sub": sub, "message": error.message, "hint": error.hint}
-        await self.line.send(frames.frame("error", fields, fatal=False))
+        await self.line.send(frames.frame("error", fields, fatal=False, **self._still()))

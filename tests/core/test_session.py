@@ -231,6 +231,28 @@ def test_what_the_last_connection_was_to_send_anew_is_not_awaited_of_one_that_re
     assert session.state == "live"
 
 
+@pytest.mark.parametrize("ending", ["snap", "error"])
+def test_a_subscription_of_which_more_is_to_come_is_awaited_on(ending: str) -> None:
+    session = live_session(Subscription(0, "*"), Subscription(1, "notes"))
+    session.receive('{"op":"resync","subs":[0],"tables":["pets","zoos"],"why":"opaque"}', 0.0)
+    texts = {
+        "snap": '{"op":"snap","sub":0,"table":"%s","rows":[],"group":%d,"left":0,"at":"b"%s}',
+        "error": '{"op":"error","code":"22012","message":"%s %d","sub":0%s}',
+    }
+    session.receive(texts[ending] % ("pets", 2, ',"stale":[0]'), 0.0)
+    session.receive('{"op":"pos"}', 0.0)
+    assert session.state == "stale"
+    session.receive(texts[ending] % ("zoos", 3, ""), 0.0)
+    session.receive('{"op":"pos"}', 0.0)
+    assert session.state == "live"
+
+
+def test_what_a_snapshot_says_is_stale_is_awaited() -> None:
+    session = live_session(Subscription(0, "*"))
+    session.receive(frames.snap(0, "gone", [], {"group": 2, "left": 0, "at": "b", "stale": [0]}), 0.0)
+    assert session.state == "stale"
+
+
 def test_a_copy_of_all_tables_of_which_there_are_none_is_live() -> None:
     session = ClientSession()
     session.connected(0.0)

@@ -28,6 +28,7 @@ begin
 end $$;
 create table api.notes (id int primary key, body text);
 create table api.pets (id int primary key, name text);
+create table api.zoos (id int primary key);
 alter table api.notes replica identity full;
 alter table api.notes enable row level security;
 create policy guarded on api.notes to auth using (public.guard(id));
@@ -206,3 +207,30 @@ async def test_a_socket_is_told_to_come_again_when_the_database_is_away(stage) -
     await here.write("insert into api.pets values (1, 'b')")
     await copy.until(lambda: copy.closed)
     assert copy.closed == (CLOSE_RESTART, "the database is away: connect again")
+
+
+@pytest.mark.parametrize("code", [LIMITED, WRONG])
+async def test_who_joins_all_tables_is_live_when_all_are_there_that_can_be(stage, code: str) -> None:
+    here = await stage(SCHEMA)
+    await here.write(
+        f"insert into public.trouble values ('{code}')",
+        "insert into api.notes values (3, 'a')",
+        "insert into api.pets values (1, 'b')",
+        "insert into api.zoos values (1)",
+    )
+    copy = Copy(here.feed, "auth", Subscription(0, "*"))
+    missing, take = [], copy.take
+
+    def noting(event: object) -> None:
+        take(event)
+        if isinstance(event, SnapshotComplete) and copy.session.state == "live":
+            missing.append({"notes", "pets", "zoos"} - {table for table, _ in copy.merged()})
+
+    copy.take = noting  # type: ignore[method-assign]
+    await copy.connect()
+    if code == LIMITED:
+        await asyncio.sleep(0.5)
+        await here.write("delete from public.trouble")
+    await copy.live()
+    await copy.synced()
+    assert missing[0] == (set() if code == LIMITED else {"notes"})

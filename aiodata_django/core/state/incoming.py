@@ -77,7 +77,10 @@ class ReadyFrame(Frame, tag="ready"):
 
 
 class SnapFrame(Frame, tag="snap"):
-    """Rows of a snapshot; ``left`` counts the subscriptions of the group that follow."""
+    """Rows of a snapshot; ``left`` counts the subscriptions of the group that follow.
+
+    ``stale``, here and in an error: subscriptions of which more is to come.
+    """
 
     table: str = ""
     rows: Raw = Raw(b"[]")
@@ -86,6 +89,7 @@ class SnapFrame(Frame, tag="snap"):
     group: int = 0
     left: int = 0
     at: str | None = None
+    stale: tuple[int, ...] = ()
 
 
 class TxnFrame(Frame, tag="txn"):
@@ -153,6 +157,7 @@ class ErrorFrame(Frame, tag="error"):
     hint: str | None = None
     sub: int | None = None
     fatal: bool = False
+    stale: tuple[int, ...] = ()
 
 
 class _AnyFrame(Struct):

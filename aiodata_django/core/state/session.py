@@ -269,6 +269,7 @@ class ClientSession:
             done = tuple(self._complete)
             self._complete.clear()
             self._awaited.difference_update(sub for sub, _ in done)
+            self._awaited.update(self.subscriptions.keys() & incoming.stale)
             self.cursor = incoming.at
             events.append(SnapshotComplete(done))
             self._settle(caught_up=not self._awaited)
@@ -318,7 +319,7 @@ class ClientSession:
         return [AuthSoon(incoming.seconds)]
 
     def _error(self, incoming: ErrorFrame) -> list[SessionEvent]:
-        if incoming.sub is not None:
+        if incoming.sub is not None and incoming.sub not in incoming.stale:
             self._awaited.discard(incoming.sub)
         return [Failed(incoming.code, incoming.message, incoming.sub, incoming.fatal, incoming.hint)]
 
