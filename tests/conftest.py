@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,10 @@ from hypothesis import HealthCheck, settings
 
 from aiodata_django.db.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.live import DEMO_SCHEMA, LiveServer, free_port
+
+# In the background of a shell SIGINT is ignored, and would be by the servers that tests stop with it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast a machine is decides nothing: examples may take their time. They are the same in every run, so that
 # a failure is the fault of what was changed; the profile "explore" looks for new ones.
