@@ -95,7 +95,8 @@ class Lane:
 
     def add(self, seat: Seat) -> None:
         """Take in who stands at ``place``, and whose window is roomy."""
-        self.seats[seat] = self._pipes = None
+        self.seats[seat] = None
+        self._pipes = None
         seat.lane = self
         seat.window.follow(self._journal)
         count, size = self._limit(seat.window)
