@@ -20,7 +20,8 @@ from django.core.handlers.asgi import ASGIHandler
 from . import docspage
 from .conf import Settings
 from .core.errors import ApiError, InternalError, RequestError, too_large
-from .core.query.request import Dialect, HttpRequest, header_text
+from .core.query.headers import Headers, read_headers
+from .core.query.request import Dialect, HttpRequest
 from .core.query.response import Response
 from .observe import RequestAnswered, logger, observe, wants
 from .runtime import Runtime, runtime_of
@@ -165,7 +166,7 @@ async def _answer(
     runtime: Runtime, scope: Scope, receive: Receive, send: Send, path: str, mount: str, dialect: Dialect
 ) -> None:
     method = scope["method"]
-    headers = [(name.decode("latin-1"), header_text(value)) for name, value in scope["headers"]]
+    headers = read_headers(scope["headers"])
     body = b""
     if method not in ("GET", "HEAD"):
         try:
@@ -192,7 +193,7 @@ async def _respond(runtime: Runtime, request: HttpRequest, dialect: Dialect) -> 
     return response
 
 
-async def _read_body(receive: Receive, headers: list[tuple[str, str]], limit: int) -> bytes:
+async def _read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The whole body. Raises RequestError (413) above the limit, ClientLeft when it does not come."""
     for name, value in headers:
         if name == "content-length" and value.isdecimal() and int(value) > limit:
@@ -228,7 +229,7 @@ async def _send(scope: Scope, receive: Receive, send: Send, response: Response) 
     head = scope["method"] == "HEAD"
     # To HEAD nobody says how long the body would have been: it was not made (RFC 9110, 8.6).
     bodiless = head or response.status in (204, 304)
-    if not bodiless and not any(name == b"content-length" for name, _ in headers):
+    if not bodiless and b"content-length" not in dict(headers):
         headers.append((b"content-length", b"%d" % len(body)))
     await send_whole(send, response.status, headers, b"" if head else body, response.reason)
 

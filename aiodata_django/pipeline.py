@@ -90,9 +90,9 @@ class Pipeline:
             answer = await self._respond(request, dialect)
             if answer.status == _UNAVAILABLE and not _has(answer, "retry-after"):
                 answer.headers.insert(0, _RETRY_AFTER)
-            answer.headers += [
-                header for header in cors.headers(request, origins) if not _has(answer, header[0].lower())
-            ]
+            if "origin" in request.headers.first:
+                told = cors.headers(request, origins)
+                answer.headers += [header for header in told if not _has(answer, header[0].lower())]
         trace = self._settings.server_trace_header
         if trace is not None:
             answer.headers.insert(0, (trace, request.header(trace.lower()) or ""))
@@ -152,7 +152,7 @@ class Pipeline:
             outcome, lsn = await self._run(request, looked, prepared, identity)
             answer = response.respond(prepared.plan, outcome, context)
         timing.stage("transaction")
-        answer.headers += self._told(prepared, answer, lsn)
+        answer.headers += self._told(prepared, lsn)
         return answer
 
     def _apart(
@@ -171,15 +171,13 @@ class Pipeline:
             return response.respond(prepared.plan, outcomes.decode_rows(stream.first), context)
         return response.respond_stream(prepared.plan, context, _body(stream))
 
-    def _told(self, prepared: Prepared, answer: Response, lsn: str | None) -> list[Header]:
+    def _told(self, prepared: Prepared, lsn: str | None) -> list[Header]:
         headers: list[Header] = []
         if lsn is not None:
             headers.append((LSN_HEADER, lsn))
         names = prepared.plan.legacy_names
         if names and self._config.legacy_target_names:
             headers.append(response.legacy_warning(names))
-        if not _has(answer, "vary"):
-            headers.append(response.VARY)
         return headers
 
     async def _run(

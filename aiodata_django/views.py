@@ -24,6 +24,7 @@ from . import docspage
 from .conf import current
 from .core.errors import ApiError, too_large
 from .core.query import request as core
+from .core.query.headers import Headers, header_text
 from .core.query.request import Dialect
 from .core.query.response import Response
 from .runtime import Runtime, end_views_runtime, started_runtime, views_runtime
@@ -123,7 +124,7 @@ def _core_request(request: HttpRequest, rest: str, body: bytes) -> core.HttpRequ
     raw = scope.get("raw_path") or request.META.get("RAW_URI", "").split("?")[0].encode()
     path = raw.decode("latin-1") or quote(request.path, safe="/~!$&'()*+,;=:@")
     mount = request.path[: len(request.path) - len(rest)]
-    headers = [(name.lower(), _as_sent(value)) for name, value in request.headers.items()]
+    headers = Headers([(name.lower(), _as_sent(value)) for name, value in request.headers.items()])
     query = request.META.get("QUERY_STRING", "")
     below = path[len(quote(mount, safe="/~!$&'()*+,;=:@")) :]
     return core.HttpRequest(request.method or "GET", below or "/", query, headers, body, mount)
@@ -132,7 +133,7 @@ def _core_request(request: HttpRequest, rest: str, body: bytes) -> core.HttpRequ
 def _as_sent(value: str) -> str:
     """A header that Django read as Latin-1, whatever it is; test clients may give any letters."""
     try:
-        return core.header_text(value.encode("latin-1"))
+        return header_text(value.encode("latin-1"))
     except UnicodeEncodeError:
         return value
 

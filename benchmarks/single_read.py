@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from aiodata_django.conf import Settings
 from aiodata_django.core.identity import Identity
+from aiodata_django.core.query.headers import Headers
 from aiodata_django.core.query.outline import outline
 from aiodata_django.core.query.prepared import prepare
 from aiodata_django.core.query.request import Dialect, HttpRequest
@@ -33,7 +34,7 @@ def script(uri: str) -> tuple[str, Mapping[str, str]]:
     """The request's transaction as a pgbench script, and the values of its variables."""
     settings = Settings(db_uri=uri, db_schemas=("api",), db_anon_role="anon", jwt_secret=SECRET)
     schema = load_schema_sync(uri, schemas=settings.db_schemas)
-    headers = [("host", "127.0.0.1:4000"), ("authorization", f"Bearer {token()}")]
+    headers = Headers([("host", "127.0.0.1:4000"), ("authorization", f"Bearer {token()}")])
     request = HttpRequest("GET", PATH, "", headers)
     looked = outline(request, Dialect.QUERY, settings.query)
     prepared = prepare(looked, schema, settings.query, "auth")

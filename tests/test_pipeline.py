@@ -13,6 +13,7 @@ import pytest
 
 from aiodata_django.auth import Authenticator
 from aiodata_django.conf import Settings
+from aiodata_django.core.query.headers import Headers
 from aiodata_django.core.query.request import Dialect, HttpRequest
 from aiodata_django.db.catalog import load_schema_sync
 from aiodata_django.db.pool import Pool
@@ -65,7 +66,7 @@ async def ask(served, method, target, *, role=None, headers=(), body=b"", dialec
     sent = list(headers)
     if role is not None:
         sent.append(("authorization", "Bearer " + jwt.encode({"role": role}, SECRET)))
-    return await served.respond(HttpRequest(method, path, query, sent, body), dialect)
+    return await served.respond(HttpRequest(method, path, query, Headers(sent), body), dialect)
 
 
 async def test_a_plan_cached_for_one_role_never_serves_another(uri, schema):

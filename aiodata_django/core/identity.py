@@ -26,3 +26,8 @@ class Identity:
     def claims_json(self) -> str:
         """The value of ``request.jwt.claims``; members are sorted, as PostgREST writes them."""
         return json.dumps(self.claims, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+    @cached_property
+    def settings(self) -> tuple[bytes, bytes]:
+        """The values of ``role`` and ``request.jwt.claims``, as they are sent with each request."""
+        return self.role.encode(), self.claims_json.encode()

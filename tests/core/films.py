@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from aiodata_django.core import schemafile
 from aiodata_django.core.query.config import QueryConfig
+from aiodata_django.core.query.headers import Headers
 from aiodata_django.core.query.outline import Outline, outline
 from aiodata_django.core.query.prepared import Prepared, prepare
 from aiodata_django.core.query.request import Dialect, HttpRequest
@@ -29,7 +30,7 @@ def request(method: str, target: str, body: Any = None, **headers: str) -> HttpR
     path, _, query = target.partition("?")
     sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
     raw = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return HttpRequest(method, quote(path, safe="/%"), query, sent, raw)
+    return HttpRequest(method, quote(path, safe="/%"), query, Headers(sent), raw)
 
 
 def looked_at(asked: HttpRequest, dialect: Dialect = Dialect.REST, config: QueryConfig = CONFIG) -> Outline:

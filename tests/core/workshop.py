@@ -8,6 +8,7 @@ from typing import Any
 from aiodata_django.core.identity import Identity
 from aiodata_django.core.names import QualifiedName
 from aiodata_django.core.query.config import QueryConfig
+from aiodata_django.core.query.headers import Headers
 from aiodata_django.core.query.outline import outline
 from aiodata_django.core.query.prepared import Prepared, prepare
 from aiodata_django.core.query.request import Dialect, HttpRequest
@@ -99,7 +100,7 @@ def http(request: str, body: bytes | str = b"", **headers: str) -> HttpRequest:
     method, _, target = request.partition(" ")
     path, _, query = target.partition("?")
     sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return HttpRequest(method, path, query, sent, body.encode() if isinstance(body, str) else body)
+    return HttpRequest(method, path, query, Headers(sent), body.encode() if isinstance(body, str) else body)
 
 
 def prepared(

@@ -58,9 +58,11 @@ def decode_rows(rows: Sequence[Row]) -> Outcome:
     """The outcome of a statement of rows that are all there, as if they had been aggregated."""
     last = rows[-1][0] or _NO_SETTINGS
     headers, status = (None, None) if last == _NO_SETTINGS else json.loads(last)
+    texts = [row[0] or b"null" for row in rows]
+    texts.pop()
     return Outcome(
-        page_total=len(rows) - 1,
-        body=b"[" + ROW_SEPARATOR.join([row[0] or b"null" for row in rows[:-1]]) + b"]",
+        page_total=len(texts),
+        body=b"[%b]" % ROW_SEPARATOR.join(texts),
         headers=headers and headers.encode(),
         status=status and status.encode(),
     )

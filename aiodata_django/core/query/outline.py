@@ -81,6 +81,7 @@ _CALLS = {
     "OPTIONS": Action.ROUTINE_INFO,
 }
 _SCHEMA = {"GET": Action.INSPECT, "HEAD": Action.INSPECT, "OPTIONS": Action.SCHEMA_INFO}
+_WITH_BODY = frozenset((Action.CREATE, Action.UPSERT, Action.UPDATE, Action.CALL))
 _CONTENT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
@@ -147,9 +148,9 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
     resource = _resource(request, dialect, config)
     schema, negotiated = _schema(request, config)
     action = _action(resource, request.method)
-    values = Values()
-    keys = tuple(values.add(key) for key in resource.keys)
+    values, keys = Values.of(resource.keys)
     parameters = querystring.parse_query(request.query) if request.query else []
+    sent = request.headers.first
     result = Outline(
         dialect=dialect,
         action=action,
@@ -163,8 +164,8 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
         ranges=(),
         top_range=ALL,
         page_limit=config.max_rows,
-        accept=request.first.get("accept", "*/*"),
-        content_type=media.parse_media_type(request.first.get("content-type", "application/json")),
+        accept=sent.get("accept", "*/*"),
+        content_type=media.parse_media_type(sent.get("content-type", "application/json")),
         preferences=_preferences(request, config),
     )
     _read_terms(result, parameters)
@@ -179,7 +180,7 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
 
 
 def _preferences(request: HttpRequest, config: QueryConfig) -> Preferences:
-    if "prefer" not in request.first:
+    if "prefer" not in request.headers.first:
         return _NO_PREFERENCES
     given = tuple(value for name, value in request.headers if name == "prefer")
     return parse_prefer(given, config.tx_allow_override)
@@ -233,6 +234,9 @@ def _plain_list(text: str) -> tuple[str, ...] | None:
 def _read_ranges(
     result: Outline, parameters: list[Parameter], request: HttpRequest, config: QueryConfig
 ) -> None:
+    header = request.header("range") if request.method == "GET" else None
+    if header is None and not parameters and config.max_rows is None:
+        return
     limits: dict[str, str] = {}
     offsets: dict[str, str] = {}
     for parameter in parameters:
@@ -241,7 +245,6 @@ def _read_ranges(
         elif parameter.role is Role.OFFSET:
             offsets[parameter.name[: -len("offset")] + "limit"] = parameter.value
     asked = {name: from_limit_offset(limits.get(name), offsets.get(name)) for name in (limits | offsets)}
-    header = request.header("range") if request.method == "GET" else None
     if header is None and not asked and config.max_rows is None:
         return
     result.top_range = _top_range(asked.get("limit", ALL), header, request.method)
@@ -279,7 +282,7 @@ def _planned(rows: RowRange, values: Values) -> PlannedRange:
 
 def _read_body(result: Outline, request: HttpRequest) -> None:
     action = result.action
-    if not (action is Action.CALL or (action.mutates and action is not Action.DELETE)):
+    if action not in _WITH_BODY:
         return
     columns = columns_parameter(result) if action is not Action.UPSERT else None
     result.payload = read_payload(
@@ -307,11 +310,11 @@ def first_value(terms: list[Term], role: Role) -> str | None:
 
 def _key(result: Outline, request: HttpRequest) -> tuple[object, ...]:
     # Texts rather than the records made of them: a text knows its hash.
-    payload = result.payload
+    payload, sent = result.payload, request.headers.first
     return (
         result.dialect is Dialect.QUERY,
         request.method,
-        result.action.value,
+        result.action,
         result.schema,
         result.negotiated,
         result.target,
@@ -319,8 +322,8 @@ def _key(result: Outline, request: HttpRequest) -> tuple[object, ...]:
         tuple([_term_key(term) for term in result.terms]),
         tuple([(name, rows.limit is None) for name, rows in result.ranges]),
         result.accept,
-        request.first.get("content-type"),
-        result.preferences if "prefer" in request.first else None,
+        sent.get("content-type"),
+        result.preferences if "prefer" in sent else None,
         payload and (payload.columns, payload.is_object, payload.uneven, _argument_names(payload)),
     )
 

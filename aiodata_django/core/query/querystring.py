@@ -140,4 +140,5 @@ def split_path(path: str) -> Sequence[str]:
     A trailing slash makes an empty last segment: a key to ``/query``, and to ``/rest`` one segment too many.
     """
     trimmed = path[1:] if path.startswith("/") else path
-    return [decode_segment(part) for part in trimmed.split("/")] if trimmed else []
+    parts = trimmed.split("/") if trimmed else []
+    return [decode_segment(part) for part in parts] if "%" in trimmed else parts

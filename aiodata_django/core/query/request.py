@@ -8,11 +8,11 @@ Sources: https://docs.postgrest.org/en/v16/references/api.html, and our own key 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from .headers import Headers
 from .media import MediaType
 from .payload import Payload
 from .preferences import Preferences
@@ -42,6 +42,8 @@ class Action(Enum):
     SCHEMA_INFO = "schema info"
     INSPECT = "inspect"
 
+    __hash__ = object.__hash__  # members are looked up in each request, and Enum's own hash is Python's
+
     @property
     def mutates(self) -> bool:
         """Writes to a relation."""
@@ -58,31 +60,19 @@ class HttpRequest:
     """The pieces of HTTP, as they came.
 
     ``path`` is raw (percent-encoded), below the mount, and starts with a slash; ``query`` is raw and has no
-    question mark; header names are in lower case. ``mount`` is where the dialect is mounted.
+    question mark. ``mount`` is where the dialect is mounted.
     """
 
     method: str
     path: str
     query: str
-    headers: Sequence[tuple[str, str]]
+    headers: Headers
     body: bytes = b""
     mount: str = ""
-    first: dict[str, str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self.first = dict(reversed(self.headers))
 
     def header(self, name: str) -> str | None:
         """The first header of that (lower case) name."""
-        return self.first.get(name)
-
-
-def header_text(value: bytes) -> str:
-    """The value of a header: UTF-8 as it is sent today, else Latin-1 as it once was (RFC 9110, 5.5)."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+        return self.headers.first.get(name)
 
 
 class PlannedRange(NamedTuple):

@@ -48,7 +48,8 @@ class Fixed(NamedTuple):
     applied: tuple[Header, ...]
 
 
-class Context(NamedTuple):
+@dataclass(slots=True)
+class Context:
     """What an answer depends on beside the plan."""
 
     request: HttpRequest
@@ -64,6 +65,7 @@ def respond_stream(plan: Plan, context: Context, body: AsyncIterator[bytes]) -> 
         ("Content-Location", content_location(context.request, plan.request.target)),
         *context.fixed.content,
         *context.fixed.applied,
+        VARY,
     ]
     return Response(200, headers, body)
 
@@ -81,8 +83,11 @@ class _Draft:
 def respond(plan: Plan, outcome: Outcome, context: Context) -> Response:
     """The answer to a request whose results stand. Raises RequestError for bad ``response.*`` settings."""
     if plan.media.plan is not None:
-        return Response(200, [_length(outcome.body), *context.fixed.content], outcome.body)
+        return Response(200, [_length(outcome.body), *context.fixed.content, VARY], outcome.body)
     draft = _ANSWERS[plan.action](plan, outcome, context)
+    draft.headers.append(VARY)
+    if outcome.status is None and outcome.headers is None:
+        return Response(draft.status, draft.headers, draft.body)
     status = overridden_status(outcome.status) or draft.status
     return Response(status, overridden(draft.headers, outcome.headers), draft.body)
 

@@ -50,7 +50,7 @@ class Statement:
     def bind(self, values: Sequence[Value]) -> Query:
         """The statement with the values of one request in place."""
         bound = [_bound(param, values) for param in self.params]
-        return Query(self.sql, bound, prepare=len(self.sql) <= LONGEST_PREPARED)
+        return Query(self.sql, bound, len(self.sql) <= LONGEST_PREPARED)
 
 
 def _bound(param: Param, values: Sequence[Value]) -> bytes | None:

@@ -10,9 +10,7 @@ Sources: https://docs.postgrest.org/en/v16/references/transactions.html
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from ..identity import Identity
 from ..names import QualifiedName, quote_ident, quote_literal
@@ -250,16 +248,8 @@ class Settings:
 
     def bind(self, request: HttpRequest, identity: Identity) -> Query:
         """The statement for one request."""
-        own = (
-            identity.role,
-            identity.claims_json,
-            request.method,
-            request.path,
-            _headers(tuple(request.headers)),
-            _cookies(request),
-        )
-        params = [*self._before, *[value.encode() for value in own], *self._after]
-        return Query(self._sql, params, wanted=False)
+        own = (*identity.settings, request.method.encode(), request.path.encode(), *request.headers.settings)
+        return Query(self._sql, [*self._before, *own, *self._after], wanted=False)
 
 
 _REQUEST = (
@@ -270,22 +260,6 @@ _REQUEST = (
     "request.headers",
     "request.cookies",
 )
-
-
-@lru_cache(maxsize=512)
-def _headers(headers: tuple[tuple[str, str], ...]) -> str:
-    """Of a header sent twice the last; clients send the same headers again and again, so results are kept."""
-    told = {name: value for name, value in headers if name != "cookie"}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-
-
-def _cookies(request: HttpRequest) -> str:
-    header = request.header("cookie")
-    if header is None:
-        return "{}"
-    pairs = (part.strip().partition("=") for part in header.split(";"))
-    told = {name: value for name, _, value in pairs if name}
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def pre_request(function: QualifiedName) -> Query:

@@ -6,6 +6,7 @@ What lives here: the list that slots point into, and taking the operands out of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 from .statement import Slot
 from .syntax import Filter, Logic, Operation
@@ -16,6 +17,11 @@ _FIRST = tuple(Slot(index) for index in range(32))
 
 class Values(list[str | bytes | None]):
     """The values of one request, in the order in which they were set aside."""
+
+    @classmethod
+    def of(cls, values: Sequence[str]) -> tuple[Self, tuple[Slot, ...]]:
+        """These values, and where each is."""
+        return cls(values), _FIRST[: len(values)] + tuple(map(Slot, range(len(_FIRST), len(values))))
 
     def add(self, value: str | bytes | None) -> Slot:
         """Keeps a value and says where."""
