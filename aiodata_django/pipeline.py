@@ -68,6 +68,9 @@ class Timing:
         return "Server-Timing", ", ".join(f"{name};dur={spent:.1f}" for name, spent in self._stages)
 
 
+_UNTIMED = Timing(wanted=False)  # for all requests, where nobody wants to know
+
+
 class Pipeline:
     """Answers requests. One for each set of settings; the schema is asked for anew by each request."""
 
@@ -99,7 +102,7 @@ class Pipeline:
         return answer
 
     async def _respond(self, request: HttpRequest, dialect: Dialect) -> Response:
-        timing = Timing(wanted=self._settings.server_timing_enabled)
+        timing = Timing(wanted=True) if self._settings.server_timing_enabled else _UNTIMED
         authenticated = False
         try:
             identity = self._authenticator.authenticate(request.header("authorization"), time.time())

@@ -170,8 +170,10 @@ def outline(request: HttpRequest, dialect: Dialect, config: QueryConfig) -> Outl
     )
     _read_terms(result, parameters)
     try:
-        _read_ranges(result, parameters, request, config)
-        _read_body(result, request)
+        if parameters or "range" in sent or config.max_rows is not None:
+            _read_ranges(result, parameters, request, config)
+        if result.action in _WITH_BODY:
+            _read_body(result, request)
     except ApiError as failure:
         result.failure = result.failure or failure
     if result.failure is None:
@@ -235,8 +237,6 @@ def _read_ranges(
     result: Outline, parameters: list[Parameter], request: HttpRequest, config: QueryConfig
 ) -> None:
     header = request.header("range") if request.method == "GET" else None
-    if header is None and not parameters and config.max_rows is None:
-        return
     limits: dict[str, str] = {}
     offsets: dict[str, str] = {}
     for parameter in parameters:
@@ -282,8 +282,6 @@ def _planned(rows: RowRange, values: Values) -> PlannedRange:
 
 def _read_body(result: Outline, request: HttpRequest) -> None:
     action = result.action
-    if action not in _WITH_BODY:
-        return
     columns = columns_parameter(result) if action is not Action.UPSERT else None
     result.payload = read_payload(
         request.body,
