@@ -1,8 +1,9 @@
 """A crowd of websocket clients in one thread, cheap enough not to be what is measured.
 
-What lives here: handshakes, counting frames, acknowledging as clients of ``/state`` do. What does not: what
-is measured. Frames are counted by their headers and not looked into: an event loop and a JSON parser would
-cost more than the server does for a frame.
+What lives here: handshakes, counting frames, acknowledging so many as clients of ``/state`` do, each in its
+own step (but not after so many seconds: there is no clock here). What does not: what is measured. Frames are
+counted by their headers and not looked into: an event loop and a JSON parser would cost more than the server
+does for a frame.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def client_frame(payload: bytes, opcode: int = _TEXT) -> bytes:
 
 
 class Member:
-    """One client. ``frames`` counts all it was sent, ``told`` the transactions; ``texts`` may keep them."""
+    """One client. ``frames`` counts all it was sent, ``acked`` those it has acknowledged, which it does after
+    ``patience`` more; ``told`` counts the transactions; ``texts`` may keep them."""
 
     def __init__(self, port: int, path: str, token: str | None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -39,6 +41,8 @@ class Member:
         self.socket.sendall(_HANDSHAKE.format(path=path, headers=headers).encode())
         self.rest = b""
         self.frames = 0
+        self.acked = 0
+        self.patience = ACK_MESSAGES
         self.told = 0
         self.goal = 0
         self.closed = False
@@ -102,8 +106,9 @@ class Crowd:
         # In tens: a server takes so many new ones at a time.
         for start in range(0, size, 10):
             ten = [Member(port, path, token) for _ in range(min(10, size - start))]
-            for member in ten:
+            for number, member in enumerate(ten, start):
                 member.opened()
+                member.patience = ACK_MESSAGES - number * ACK_MESSAGES // (2 * size)
                 if hello is not None:
                     member.say(**hello)
                 self._by_fd[member.socket.fileno()] = member
@@ -135,9 +140,10 @@ class Crowd:
                 count, told = 1, int(buffer.startswith(_TRANSACTION, 4))
             else:
                 count, told = member.take(bytes(view[:size]))
-            before, member.frames = member.frames, member.frames + count
+            member.frames += count
             member.told += told
-            if self._acks and member.frames // ACK_MESSAGES > before // ACK_MESSAGES:
+            if self._acks and member.frames - member.acked >= member.patience:
+                member.acked = member.frames
                 member.say(op="ack", n=member.frames)
             if told and arrived is not None:
                 arrived(member, told)

@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import psycopg
 
@@ -123,6 +124,12 @@ def singly(side: Limit | Ours, times: int) -> list[float]:
     return found
 
 
+def arrived(rounds: list[list[float]], limits: list[list[float]], share: float) -> tuple[float, float]:
+    """When that share of all messages was there, and the median of the rounds' ratios to the limit's."""
+    ratios = [percentile(r, share) / percentile(b, share) for r, b in zip(rounds, limits, strict=True)]
+    return percentile(list(chain.from_iterable(rounds)), share), statistics.median(ratios)
+
+
 @contextmanager
 def sides(database: EmbeddedPostgres, kind: str, options: argparse.Namespace) -> Iterator[tuple[Limit, Ours]]:
     name, environment = KINDS[kind]
@@ -141,24 +148,26 @@ def sides(database: EmbeddedPostgres, kind: str, options: argparse.Namespace) ->
 def measure(database: EmbeddedPostgres, kind: str, options: argparse.Namespace) -> None:
     with sides(database, kind, options) as (limit, ours):
         rates: dict[str, list[dict[str, float]]] = defaultdict(list)
-        times: dict[str, list[float]] = defaultdict(list)
+        times: dict[str, list[list[float]]] = defaultdict(list)
         for side in (limit, ours):
             burst(side, 20)
         for _ in range(options.rounds):
             for name, side in (("bare loop", limit), (kind, ours)):
                 rates[name].append(burst(side, options.burst))
-                times[name] += singly(side, options.singles)
+                times[name].append(singly(side, options.singles))
         size = len(limit.text)
         print(f"\n{kind}: {options.sockets} sockets, {options.stalled} stalled; frames of {size} bytes")
         for name, figures in rates.items():
             pairs = list(zip(figures, rates["bare loop"], strict=True))
+            p50, p50_ratio = arrived(times[name], times["bare loop"], 0.5)
+            p99, p99_ratio = arrived(times[name], times["bare loop"], 0.99)
             print(
                 f"  {name:14}{statistics.median(f['rate'] for f in figures):10,.0f} messages/s"
                 f"  ratio {statistics.median(f['rate'] / b['rate'] for f, b in pairs):.2f}"
                 f"  CPU {statistics.median(f['CPU'] for f in figures):.2f} µs a message"
                 f"  (ratio {statistics.median(b['CPU'] / f['CPU'] for f, b in pairs):.2f})"
-                f"  single: p50 {percentile(times[name], 0.5) * 1e3:.1f}"
-                f" p99 {percentile(times[name], 0.99) * 1e3:.1f} ms"
+                f"  single: p50 {p50 * 1e3:.1f} ms (ratio {p50_ratio:.2f})"
+                f" p99 {p99 * 1e3:.1f} ms (ratio {p99_ratio:.2f})"
             )
         print(
             f"  {ours.bytes / 1000:.1f} kB of memory a socket; {options.sockets / ours.joined:,.0f} joins/s;"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+import random
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -64,7 +65,7 @@ class Version2:
         self._status = status
         self._intern = intern
         self._crowded = crowded
-        self._session = ClientSession(subscriptions)
+        self._session = _session(subscriptions)
         self._copy = Copy(listing.cache, intern=intern)
         self._session.decode = self._copy.decode
         self._socket: Socket | None = None
@@ -136,7 +137,7 @@ class Version2:
         """Keep the copy right until the socket is lost. ``ready`` is called when it is live."""
         if self._listing.cache is not self._copy.cache:  # version 1 was spoken meanwhile
             self._copy = Copy(self._listing.cache, intern=self._intern)
-            self._session = ClientSession(self._session.subscriptions.values())
+            self._session = _session(self._session.subscriptions.values())
             self._session.decode = self._copy.decode
         self._copy.subscribed(self._session.subscriptions.values())
         await inbox.meanwhile(self._listing.describe())
@@ -172,7 +173,7 @@ class Version2:
         # Who waits for the copy to go on must not be waited for by it.
         if not (self._crowded() and not self._passing):
             try:
-                async with asyncio.timeout(TICK):
+                async with asyncio.timeout(min(TICK, self._session.owes_in(clock()))):
                     messages = await inbox.next()
             except TimeoutError:
                 pass
@@ -289,6 +290,11 @@ class Version2:
             if failed.sub is not None:  # nobody tells changes of these rows: who reads them would be misled
                 async with self._changing:
                     tell(self._forget(failed.sub))
+
+
+def _session(subscriptions: Iterable[Subscription]) -> ClientSession:
+    """A session that is not in step with other clients' in what it acknowledges when."""
+    return ClientSession(subscriptions, random.uniform(0.5, 1.0))  # noqa: S311
 
 
 def _fulfil(waiting: asyncio.Future[None] | None) -> None:

@@ -23,11 +23,12 @@ class Version1(HttpTransport):
 
 
 class Recorded(HttpTransport):
-    """The network, with all that the websockets bring, and with the means to lose the last of them."""
+    """The network, with all that websockets bring and take, and with the means to lose the last of them."""
 
     def __init__(self, url):
         super().__init__(url)
         self.texts = []
+        self.said = []
 
     async def connect(self, target, headers, protocols=()):
         self.socket = await super().connect(target, headers, protocols)
@@ -37,7 +38,13 @@ class Recorded(HttpTransport):
             self.texts.append(await receive())
             return self.texts[-1]
 
-        self.socket.receive = recorded
+        send = self.socket.send
+
+        async def said(text):
+            self.said.append(text)
+            await send(text)
+
+        self.socket.receive, self.socket.send = recorded, said
         return self.socket
 
     async def drop(self):
@@ -263,6 +270,21 @@ async def test_a_dropped_socket_is_resumed_where_it_broke_off(make_aiodata_serve
     assert [action for action, _, _ in heard] == ["create", "update"] * 2
     assert sum('"resumed":true' in text for text in transport.texts) == 2
     assert sum('"op":"snap"' in text for text in transport.texts) == snapshots
+
+
+async def test_the_last_of_what_was_heard_is_acknowledged_though_nothing_follows(make_aiodata_server):
+    server, heard = make_aiodata_server(), Heard()
+    transport = Recorded(server.url)
+    async with Client(token=token(), callback=heard, transport=transport) as client:
+        await client.live()
+        for count in (1, 2):
+            sql(server, f"insert into api.pets values ('Cow', 'x', '{count}')")
+            await heard.wait(count)
+            number = len(transport.texts)
+            async with asyncio.timeout(10):
+                while not any(f'"n":{number}' in text for text in transport.said):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert len(transport.texts) == number
 
 
 async def test_a_write_made_while_the_socket_is_lost_is_waited_for(make_aiodata_server):

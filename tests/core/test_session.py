@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -173,6 +174,38 @@ def test_acknowledgements_come_after_so_many_messages_bytes_or_seconds() -> None
     assert json.loads(session.data_to_send(1.5)[0])["n"] == 101
     session.receive('{"op":"pong","pad":"' + "x" * (1 << 19) + '"}', 1.6)
     assert json.loads(session.data_to_send(1.6)[0])["n"] == 102
+
+
+def test_the_seconds_until_an_acknowledgement_begin_with_what_it_is_for() -> None:
+    session = ClientSession()
+    session.connected(0.0)
+    session.receive('{"op":"pong"}', 60.0)
+    assert session.data_to_send(60.0) == []
+    session.receive('{"op":"pong"}', 60.9)
+    assert session.owes_in(60.9) == pytest.approx(0.1)
+    assert json.loads(session.data_to_send(61.0)[0])["n"] == 2
+    assert session.owes_in(61.0) == math.inf
+    session.receive('{"op":"pong"}', 61.5)
+    assert session.data_to_send(62.4) == []
+    assert json.loads(session.data_to_send(62.5)[0])["n"] == 3
+
+
+@given(st.floats(0.02, 1.0))
+def test_copies_of_different_patience_acknowledge_in_steps_of_their_own(patience: float) -> None:
+    session = ClientSession(patience=patience)
+    session.connected(0.0)
+    for count in range(1, 101):
+        session.receive('{"op":"pong"}', 0.0)
+        assert session.owes(0.0) == (count >= 100 * patience)
+    assert session.data_to_send(0.0)
+    session.receive('{"op":"pong"}', 0.0)
+    assert session.owes_in(0.0) == patience
+    session.data_to_send(patience)
+    for size in (0.9, 1.1):
+        text = '{"op":"pong","pad":"' + "x" * round(size * patience * (1 << 19)) + '"}'
+        session.receive(text, patience)
+        assert session.owes(patience) == (size > 1)
+        session.data_to_send(2 * patience)
 
 
 def test_silence_and_lag_are_noticed() -> None:

@@ -14,6 +14,7 @@ decodes them once, into what it keeps; or as that already, if it brings the deco
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -146,9 +147,15 @@ class ClientSession:
 
     Attributes: ``state``; ``cursor``, where the copy stands (None before the first snapshot); ``decode``, how
     frames are read, for who knows the tables and has a quicker way.
+
+    ``patience`` (above 0, at most 1) is the part it uses of what may go without acknowledgement. Copies that
+    are sent the same at the same time should differ in it: an acknowledgement costs the server several times
+    what a message does, and all of them at once make it late with what it is just sending.
     """
 
-    def __init__(self, subscriptions: Iterable[Subscription] = (Subscription(0, "*"),)) -> None:
+    def __init__(
+        self, subscriptions: Iterable[Subscription] = (Subscription(0, "*"),), patience: float = 1.0
+    ) -> None:
         self.subscriptions = {sub.id: sub for sub in subscriptions}
         self.state: State = "connecting"
         self.decode: Decode = decode
@@ -160,8 +167,9 @@ class ClientSession:
         self._group = 0
         self._awaited: set[int] = set()
         self._received = self._acked = self._unacked_bytes = 0
-        self._ack_bytes = ACK_BYTES
-        self._acked_at = self._heard_at = 0.0
+        self._patience = patience
+        self._ack_bytes = ACK_BYTES * patience
+        self._owes_since = self._heard_at = 0.0
         self._numbers = 0
 
     # Connection ---------------------------------------------------------------------------------------
@@ -173,7 +181,7 @@ class ClientSession:
         self._awaited.clear()  # a server that resumes says again what is to come; it may be less than it was
         self._group = 0
         self._received = self._acked = self._unacked_bytes = 0
-        self._acked_at = self._heard_at = now
+        self._owes_since = self._heard_at = now
         if not self._known:
             self.state = "syncing"
         subs = [_sub(sub) for sub in self.subscriptions.values()]
@@ -217,16 +225,21 @@ class ClientSession:
 
     def owes(self, now: float) -> bool:
         """Whether an acknowledgement is due."""
-        unacked = self._received - self._acked
-        if unacked >= ACK_MESSAGES or self._unacked_bytes >= self._ack_bytes:
+        if self._received - self._acked >= ACK_MESSAGES * self._patience:
             return True
-        return unacked > 0 and now - self._acked_at >= ACK_SECONDS
+        return self._unacked_bytes >= self._ack_bytes or self.owes_in(now) <= 0
+
+    def owes_in(self, now: float) -> float:
+        """Seconds until an acknowledgement is due, if nothing else comes."""
+        if self._received == self._acked:
+            return math.inf
+        return self._owes_since + ACK_SECONDS * self._patience - now
 
     def data_to_send(self, now: float) -> list[str]:
         """The acknowledgement, when it is due."""
         if not self.owes(now):
             return []
-        self._acked, self._unacked_bytes, self._acked_at = self._received, 0, now
+        self._acked, self._unacked_bytes = self._received, 0
         return [frame("ack", at=self.cursor, n=self._received)]
 
     # From the server ----------------------------------------------------------------------------------
@@ -234,6 +247,8 @@ class ClientSession:
     def receive(self, text: str, now: float) -> list[SessionEvent]:
         """What a frame means for the copy. Raises :class:`OutOfStep`; ValueError for what is no frame."""
         incoming = self.decode(text)
+        if self._received == self._acked:
+            self._owes_since = now
         self._received += 1
         self._unacked_bytes += len(text)
         self._heard_at = now
@@ -248,7 +263,7 @@ class ClientSession:
 
     def _ready(self, incoming: ReadyFrame) -> list[SessionEvent]:
         self.heartbeat = incoming.heartbeat
-        self._ack_bytes = min(ACK_BYTES, incoming.max_unacked_bytes // 2)
+        self._ack_bytes = min(ACK_BYTES, incoming.max_unacked_bytes // 2) * self._patience
         if not incoming.resumed:  # of "*" there is nothing to await when there are no tables to be seen
             subs = self.subscriptions.values()
             self._awaited = {sub.id for sub in subs if incoming.tables or sub.table != "*"}
