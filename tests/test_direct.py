@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 
 import aiohttp
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from aiodata_django.feed.outlet import SharedFrame
-from aiodata_django.feed.wire import text_frame
+from aiodata_django.feed.wire import BEHIND, Pipe, text_frame, write_all
 from aiodata_django.sockets import direct_push
 from tests.apps.alone import running
 
@@ -35,6 +37,31 @@ def test_a_frame_is_what_a_websocket_library_reads(text: str) -> None:
         False,
         text,
     )
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_nothing_is_written_after_a_transport_is_closed_that_still_has_to_send(run) -> None:
+    """What a closing one takes may follow the close frame, which is to be the last."""
+
+    async def close() -> tuple[list[Pipe], bytes]:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        pipe, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        while not pipe.get_write_buffer_size():
+            pipe.write(b"before" * 100)
+        assert pipe.get_write_buffer_size() < BEHIND
+        pipe.close()
+        left = write_all([pipe], b"after")
+        read = b""
+        while data := await loop.sock_recv(theirs, 1 << 16):
+            read += data
+        theirs.close()
+        return left, read
+
+    left, read = run(close())
+    assert len(left) == 1
+    assert read.endswith(b"before")
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "uvicorn-legacy", "daphne"])

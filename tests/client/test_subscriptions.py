@@ -1,12 +1,27 @@
 """Subscriptions that are refused, at once or later, and tables of theirs that change shape."""
 
+from collections import deque
+
 import psycopg
 import pytest
 
 from aiodata_django.client import Client, Error, asdict
+from aiodata_django.client.transport import HttpTransport
 from tests.client.heard import Heard
 from tests.client.test_follow import Recorded
-from tests.live import token
+from tests.live import DEMO_SCHEMA, token
+
+ROOMS = """
+create table api.members (who text primary key);
+create table api.messages (id int primary key, body text);
+alter table api.messages replica identity full;
+alter table api.messages enable row level security;
+create policy joined on api.messages using (exists (
+    select from api.members where who = current_setting('request.jwt.claims', true)::json ->> 'sub'));
+insert into api.messages values (1, 'hello');
+grant select on api.members, api.messages to auth;
+alter publication aiodata add table api.members, api.messages;
+"""
 
 
 def sql(server, *statements):
@@ -59,6 +74,49 @@ async def test_rows_that_may_not_be_told_any_more_are_gone_until_they_may(make_a
         sql(server, "insert into api.owners (name) values ('Late')")
         await heard.wait(2 * len(owners) + 1, 20)
         assert "Late" in {owner.name for owner in client.tables.owners}
+
+
+class Together(HttpTransport):
+    """The network; what it brings waits for a message with ``awaited`` in it, and comes with that at once."""
+
+    awaited = ""
+
+    async def connect(self, target, headers, protocols=()):
+        socket = await super().connect(target, headers, protocols)
+        receive, kept = socket.receive, deque()
+
+        async def together():
+            if not kept:
+                kept.append(await receive())
+                while not any(self.awaited in text for text in kept):
+                    kept.append(await receive())
+                self.awaited = ""
+            return kept.popleft()
+
+        socket.receive = together
+        return socket
+
+
+async def test_a_copy_is_stale_when_what_came_with_a_resync_is_told(make_aiodata_server):
+    server, told = make_aiodata_server(DEMO_SCHEMA + ROOMS), Heard()
+    states = []
+
+    def hear(action, table, entries):
+        states.append((table, client.state))
+        told(action, table, entries)
+
+    transport = Together(server.url)
+    async with Client(token=token(sub="me"), callback=hear, transport=transport) as client:
+        await client.live()
+        assert client.tables.messages.get() == ()
+        transport.awaited = '"op":"txn"'
+        with psycopg.connect(server.admin_uri) as connection:
+            connection.execute("insert into api.members values ('me')")
+            connection.execute("insert into api.pets values ('Cow', 'x', 'y')")
+        await told.until(lambda: len(client.tables.messages.get()) == 1)
+        await client.live()
+    assert ("pets", "stale") in states
+    assert ("pets", "live") not in states
 
 
 async def test_entries_of_the_old_and_the_new_shape_are_told_when_a_column_comes_and_goes(

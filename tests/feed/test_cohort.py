@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -290,6 +291,32 @@ async def test_nothing_is_sent_after_the_token_has_expired(stage) -> None:
     for copy in others:
         await copy.synced()
         assert len(copy.table("pets")) == 1
+
+
+@pytest.mark.parametrize("lanes", [True, False], ids=["in lanes", "sent nothing together yet"])
+async def test_a_token_that_ended_while_the_machine_slept_ends_before_anything_is_sent(
+    stage, monkeypatch, lanes
+) -> None:
+    """Timers do not count the time that a suspended machine sleeps; the clock that tokens end by does."""
+    here = await stage(SCHEMA)
+    brief = await Copy(here.feed, "auth", PETS, expires=time.time() + 3600).connect()
+    others = [await Copy(here.feed, "auth", PETS).connect() for _ in range(2)]
+    await in_step(here, brief, *others)  # who has just asked whether it has all is sent to by itself
+    if lanes:
+        await here.write("insert into api.pets values (0)")
+        for copy in (brief, *others):
+            await copy.until(partial(copy.table, "pets"))
+    later = SimpleNamespace(time=lambda: time.time() + 7200, monotonic=time.monotonic)
+    for module in ("cohort", "line", "resting"):
+        monkeypatch.setattr(f"aiodata_django.feed.{module}.time", later)
+    await here.write("insert into api.pets values (1)")
+    for copy in others:
+        await copy.synced()
+        assert len(copy.table("pets")) == 1 + lanes
+    await brief.until(lambda: brief.closed)
+    assert brief.closed is not None
+    assert brief.closed[0] == 4401
+    assert len(brief.table("pets")) == lanes
 
 
 @pytest.mark.parametrize(
