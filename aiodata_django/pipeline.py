@@ -172,7 +172,7 @@ class Pipeline:
         stream = await self._pool.stream(prepared.row_batch(looked, context.request, identity))
         if stream.complete:
             return response.respond(prepared.plan, outcomes.decode_rows(stream.first), context)
-        return response.respond_stream(prepared.plan, context, _body(stream))
+        return response.respond_stream(prepared.plan, context, body(stream))
 
     def _told(self, prepared: Prepared, lsn: str | None) -> list[Header]:
         headers: list[Header] = []
@@ -249,7 +249,7 @@ class Pipeline:
         return Response(200, [("Content-Length", str(len(body))), ("Content-Type", "application/json")], body)
 
 
-async def _body(stream: Stream) -> AsyncIterator[bytes]:
+async def body(stream: Stream) -> AsyncIterator[bytes]:
     """The chunks of a stream as JSON; whoever stops reading gives the connection back."""
     async with stream:
         async for piece in outcomes.stream_rows(_chunks(stream)):
@@ -259,6 +259,7 @@ async def _body(stream: Stream) -> AsyncIterator[bytes]:
 async def _chunks(stream: Stream) -> AsyncIterator[Sequence[Row]]:
     for start in range(0, len(stream.first), CHUNK):
         yield stream.first[start : start + CHUNK]
+        await asyncio.sleep(0)  # as between the chunks of a stream: a turn for everybody else
     async for rows in stream:
         yield rows
 

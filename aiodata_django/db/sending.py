@@ -27,7 +27,7 @@ from aiodata_django.db.job import (
     Streamed,
 )
 from aiodata_django.db.statements import Key, ServerStatement, StatementCache
-from aiodata_django.db.stream import Stream
+from aiodata_django.db.stream import WIRE_ROWS, Stream
 
 _LIBPQ_17 = pq.version() >= 170000
 
@@ -151,9 +151,9 @@ class Sender:
         self._forget_all = True
 
     def begin_chunks(self, rows: int) -> None:
-        """Let the statement whose turn it is answer in chunks of that many rows."""
+        """Let the statement whose turn it is answer in pieces of at most that many rows."""
         if _LIBPQ_17:
-            self._pg.set_chunked_rows_mode(rows)
+            self._pg.set_chunked_rows_mode(min(rows, WIRE_ROWS))
         else:
             self._pg.set_single_row_mode()
 

@@ -4,7 +4,8 @@ What lives here: the reader's side. What does not: how chunks come off the wire 
 connections streams may use (``pool``).
 
 Nothing is read from the socket while the reader is busy elsewhere, so PostgreSQL waits in its turn and memory
-stays flat. A reader that takes nothing for ``patience`` seconds loses the connection.
+stays flat. A reader that takes nothing for ``patience`` seconds loses the connection. A chunk is little work,
+and between two of them everybody else on the event loop has a turn.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from aiodata_django.db.failures import reader_stalled
 
 ROW_OVERHEAD = 100
 """Bytes that Python takes for a row of one text, beside the text: objects and a place in a list."""
+
+CHUNK_BYTES = 1 << 18
+"""Bytes of memory that the rows of a chunk take at most, but for those that libpq hands over with them."""
+
+WIRE_ROWS = 100
+"""Rows that libpq hands over at a time, however long they are. Fewer cost more for each."""
 
 
 class Source(Protocol):
@@ -40,7 +47,8 @@ class Stream:
     committed. Otherwise it commits behind the last chunk: iterating to the end tells. Read or ``aclose``
     it: ``async with`` does.
 
-    A chunk is full at ``chunk`` rows; with ``gather``, the first one when its rows take that many bytes.
+    A chunk is full at ``chunk`` rows, or when they take ``CHUNK_BYTES``; with ``gather``, the first one when
+    its rows take that many bytes.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class Stream:
         self._loop = loop
         self._gather = gather
         self._rows: list[Row] = []
+        self._memory = 0
         self._reader: asyncio.Future[None] | None = None
         self._stall: asyncio.TimerHandle | None = None
         self._ended = False
@@ -98,10 +107,14 @@ class Stream:
     def feed(self, rows: Sequence[Row]) -> bool:
         """Take rows off the wire; True when the chunk is full and the wire must wait for the reader."""
         self._rows.extend(rows)
-        if self._gather > 0:
-            self._gather -= _memory(rows)
-            return self._gather <= 0
-        return len(self._rows) >= self.chunk
+        self._memory += _memory(rows)
+        return self._full
+
+    @property
+    def _full(self) -> bool:
+        if self._gather:
+            return self._memory >= self._gather
+        return len(self._rows) >= self.chunk or self._memory >= CHUNK_BYTES
 
     def begin(self, results: Sequence[Rows], *, complete: bool) -> None:
         """The first chunk is there: the stream can be handed to its reader."""
@@ -109,6 +122,7 @@ class Stream:
         self.complete = complete
         self._ended = complete
         self.first = self._take()
+        self._gather = 0
         if not complete:
             self._await_reader()
 
@@ -137,18 +151,27 @@ class Stream:
 
     async def _read(self) -> None:
         self._stop_clock()
-        if len(self._rows) >= self.chunk:
-            return
         self._reader = self._loop.create_future()
-        if self.source is not None:
-            self.source.resume()
+        # In a turn of its own: between two chunks all others get theirs, however fast the rows come.
+        self._loop.call_soon(self._read_on)
         try:
             await self._reader
         finally:
             self._reader = None
 
+    def _read_on(self) -> None:
+        if self._ended:
+            return
+        if self._reader is None or self._reader.done():  # cancelled meanwhile
+            self._await_reader()
+        elif self._full:
+            self._reader.set_result(None)
+        elif self.source is not None:
+            self.source.resume()
+
     def _take(self) -> Sequence[Row]:
         rows, self._rows = self._rows, []
+        self._memory = 0
         if not self._ended:
             self._await_reader()
         return rows
@@ -171,5 +194,6 @@ class Stream:
 
 
 def _memory(rows: Sequence[Row]) -> int:
-    """About how many bytes rows of one column take; joining is faster than adding up."""
-    return len(rows) * ROW_OVERHEAD + len(b"".join([row[0] or b"" for row in rows]))
+    """About how many bytes rows take whose last column is the long one; joining is faster than adding up."""
+    texts = [row[-1] or b"" for row in rows] if rows and rows[0] else ()
+    return len(rows) * ROW_OVERHEAD + len(b"".join(texts))

@@ -107,7 +107,7 @@ def test_what_was_answered_holds_and_nothing_is_half_done(make_database, seed: i
 
 
 async def disorder(uri: str, seed: int) -> None:
-    async with Pool(uri, size=3, stream_size=2, statement_cache=4, grace=0.01) as pool:
+    async with Pool(uri, size=3, stream_size=2, statement_cache=4, grace=0.01, max_idletime=0.1) as pool:
         await drive_and_look(pool, uri, seed)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
+from collections.abc import AsyncIterator
 
 import psutil
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from aiodata_django.core.errors import ApiError, InternalError
 from aiodata_django.core.query.statement import Batch, Query
 from aiodata_django.db.pool import Pool
+from aiodata_django.pipeline import body
 from tests.db.conftest import batch, eventually, rows, running
 
 # Wide enough that no socket's buffers hold it all.
@@ -123,15 +126,96 @@ async def test_memory_stays_flat(uri: str, make_pool) -> None:
     assert most - before < 8_000_000  # the result itself is 50 MB
 
 
+class Turns:
+    """Counts the turns that others than the reader have had on the event loop."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self.count += 1
+        self._handle = self._loop.call_soon(self._turn)
+
+    def stop(self) -> None:
+        self._handle.cancel()
+
+
+async def turns_between(items: AsyncIterator[object]) -> list[int]:
+    """How many turns others have had before each item."""
+    turns = Turns()
+    counts = [0]
+    async for _ in items:
+        counts.append(turns.count)
+    turns.stop()
+    return [later - earlier for earlier, later in itertools.pairwise(counts)]
+
+
+async def test_between_two_chunks_everybody_else_has_a_turn(uri: str, make_pool) -> None:
+    pool = await make_pool(uri)
+    stream = await pool.stream(batch("select g from generate_series(1, 50000) g", chunk=10))
+    await asyncio.sleep(0.1)  # a lot of chunks is there before anybody asks for them
+    turns = await turns_between(stream)
+    assert len(turns) >= 4_990
+    assert min(turns) > 0
+
+
+async def test_between_two_pieces_of_the_first_chunk_too(uri: str, make_pool) -> None:
+    pool = await make_pool(uri)
+    sql = "select to_json(g) from generate_series(1, 30000) g"
+    stream = await pool.stream(batch(sql, chunk=500, gather=1_000_000))
+    assert len(stream.first) > 5_000
+    turns = await turns_between(body(stream))
+    assert len(turns) >= 60
+    assert min(turns[1:-1]) > 0  # but before the opening and the closing bracket
+
+
+async def test_the_longer_the_rows_the_fewer_are_a_chunk(uri: str, make_pool) -> None:
+    pool = await make_pool(uri, size=1)
+    sql = "select g, repeat('x', $1::int) from generate_series(1, 2000) g"
+    chunks = {}
+    for length in (10, 1_000, 20_000):
+        stream = await pool.stream(batch(sql, str(length), chunk=500))
+        chunks[length] = [len(stream.first), *[len(chunk) async for chunk in stream]]
+        assert sum(chunks[length]) == 2000
+    assert max(chunks[10]) == 500
+    assert max(chunks[1_000]) <= 350  # of about 1.1 kB of memory, and at most 256 kB; they come by hundreds
+    assert max(chunks[20_000]) <= 100
+
+
 async def test_slow_readers_take_no_connection_from_the_others(uri: str, make_pool) -> None:
-    pool = await make_pool(uri, size=2, stream_size=3)
+    pool = await make_pool(uri, size=2, stream_size=3, max_idletime=0.1)
     slow = [await pool.stream(large()) for _ in range(3)]
     answers = await asyncio.gather(*[pool.run(batch("select 1")) for _ in range(20)])
     assert all(rows(answer) == [(b"1",)] for answer in answers)
     small = await pool.stream(batch("select 1", chunk=5))
     assert small.complete
     assert [await count(stream) for stream in slow] == [100_000] * 3
-    await eventually(lambda: pool.connections <= 2)
+    await eventually(lambda: pool.connections == 0)
+
+
+async def test_the_connection_of_a_stream_is_used_again(uri: str, make_pool) -> None:
+    pool = await make_pool(uri, size=1, stream_size=1)
+    seen = set()
+    for _ in range(5):
+        async with await pool.stream(large()) as stream:
+            seen.add(rows(await pool.run(batch("select pg_backend_pid()")))[0])
+            await count(stream)
+        assert rows(await pool.run(batch("select 1"))) == [(b"1",)]
+        assert pool.connections == 2
+    assert len(seen) == 2  # one is read by, the other answers; then they change places
+
+
+async def test_connections_that_no_stream_needs_any_more_are_closed(uri: str, make_pool) -> None:
+    pool = await make_pool(uri, size=1, stream_size=2)
+    streams = [await pool.stream(large()) for _ in range(2)]
+    assert rows(await pool.run(batch("select 1"))) == [(b"1",)]
+    assert [await count(stream) for stream in streams] == [100_000] * 2
+    assert pool.connections == 3
+    pool.renew()
+    await eventually(lambda: pool.connections == 0)
+    assert rows(await pool.run(batch("select 1"))) == [(b"1",)]
 
 
 async def test_long_streams_beyond_the_bound_wait_for_their_turn(uri: str, make_pool) -> None:
@@ -144,7 +228,7 @@ async def test_long_streams_beyond_the_bound_wait_for_their_turn(uri: str, make_
     assert await count(first) == 100_000
     assert await count(await second) == 100_000
     async with await pool.stream(large()) as third:
-        assert len(third.first) == 500
+        assert third.first
 
 
 async def test_long_streams_that_get_no_turn_are_a_504(uri: str, make_pool) -> None:
@@ -166,7 +250,7 @@ async def test_readers_that_leave_free_their_connection(uri: str, make_pool) -> 
 
 
 async def test_readers_cancelled_at_any_moment_leak_nothing(uri: str, make_pool) -> None:
-    pool = await make_pool(uri, size=2, stream_size=2)
+    pool = await make_pool(uri, size=2, stream_size=2, max_idletime=0.1)
 
     async def read() -> None:
         async with await pool.stream(large()) as stream:
