@@ -3,8 +3,9 @@
     python -m benchmarks.bulk [--rounds 3] [--rows 100000 1000000] [--server uvicorn]
 
 Out: ``GET /rest/items`` against ``psql \\copy`` of the same JSON rows to nowhere; with the first byte's time,
-the growth of the server's memory, and the p99 of reads by key that go on meanwhile. In: 10,000 rows by one
-POST against the same statement through ``psql \\bind``.
+the growth of the server's memory, and the p99 of reads by key that go on meanwhile, against the p99 of the
+same reads while ``psql \\copy`` has the rows instead: what they wait for PostgreSQL and for a processor. In:
+10,000 rows by one POST against the same statement through ``psql \\bind``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from aiodata_django.db.embedded import EmbeddedPostgres
@@ -45,20 +47,18 @@ BODY_ROWS = 10_000
 
 def psql(uri: str, text: str) -> float:
     """Seconds psql needs for a script, its start taken off."""
+    idle = min(_psql(uri, "select 1;") for _ in range(3))
+    return _psql(uri, text) - idle
+
+
+def _psql(uri: str, script: str) -> float:
     parts = urlsplit(uri)
     command = [str(EmbeddedPostgres.program("psql")), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h"]
     command += [str(parts.hostname), "-p", str(parts.port), "-U", str(parts.username), parts.path.lstrip("/")]
     environment = os.environ | {"PGPASSWORD": unquote(parts.password or "")}
-
-    def run(script: str) -> float:
-        started = time.perf_counter()
-        subprocess.run(
-            command, env=environment, input=script, text=True, check=True, stdout=subprocess.DEVNULL
-        )
-        return time.perf_counter() - started
-
-    idle = min(run("select 1;") for _ in range(3))
-    return run(text) - idle
+    started = time.perf_counter()
+    subprocess.run(command, env=environment, input=script, text=True, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
 
 
 def fetch(port: int, path: str, pid: int) -> dict[str, float]:
@@ -117,24 +117,30 @@ def out(uri: str, port: int, pid: int, rows: int, rounds: int) -> None:
         figures["speed of psql's"].append(limit / got["seconds"])
         for name in ("first byte ms", "growth MB", "MB"):
             figures[name].append(got[name])
-    figures["p99 ms of reads meanwhile"].append(_meanwhile(port, pid, rows))
+        meanwhile = {
+            "p99 ms of reads alone": lambda: time.sleep(0.1),
+            "p99 ms beside psql": lambda: _psql(uri, copy),
+            "p99 ms beside ours": lambda: fetch(port, f"/rest/items?limit={rows}", pid),
+        }
+        for name, pull in meanwhile.items():
+            figures[name].append(_meanwhile(port, pull))
     print(f"\n{rows:,} rows out")
     for name, values in figures.items():
         print(f"  {name:28}{statistics.median(values):10.2f}")
 
 
-def _meanwhile(port: int, pid: int, rows: int) -> float:
-    """The p99 of reads by key while one client pulls the rows again and again."""
+def _meanwhile(port: int, pull: Callable[[], object]) -> float:
+    """The p99 of reads by key while one client pulls rows again and again."""
     stop = threading.Event()
 
-    def pull() -> None:
+    def again() -> None:
         while not stop.is_set():
-            fetch(port, f"/rest/items?limit={rows}", pid)
+            pull()
 
-    puller = threading.Thread(target=pull)
+    puller = threading.Thread(target=again)
     puller.start()
     try:
-        figures, _ = wrk(port, "/query/pets/Dog/Breed%207", clients=8, seconds=3)
+        figures, _ = wrk(port, "/query/pets/Dog/Breed%207", clients=8, seconds=2)
     finally:
         stop.set()
         puller.join()
