@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.changes.position import Snapshot, parse_lsn
 from ..core.changes.published import PublishedTable
+from ..core.errors import too_complex
 from ..core.query.statement import Batch, Query, Row
 from ..core.state.audience import Audience, snapshot_sql
 from ..core.state.cursor import Piece, Taken
@@ -18,6 +19,9 @@ from .gate import Gate
 
 FRAME_BYTES = 1 << 18
 """Rows are cut into frames of about this size: a client decodes one without holding its loop for long."""
+
+MOST_PARAMS = 65_535
+"""Parameters of a statement: PostgreSQL's protocol counts them in two bytes."""
 
 _BEGIN = b"begin isolation level repeatable read read only"
 _PRESENT = Query(
@@ -45,9 +49,11 @@ class Rows(NamedTuple):
 async def read_snapshot(gate: Gate, sections: Sequence[Section], taken: list[Taken]) -> AsyncIterator[Rows]:
     """Read all sections, which have one viewer, in one snapshot; that goes into ``taken`` before the first.
 
-    Sections end in their order. Raises ApiError.
+    Sections end in their order. Raises ApiError, also for filters of more values than one statement takes.
     """
     sql, params = snapshot_sql([(section.table, section.audience) for section in sections])
+    if len(params) > MOST_PARAMS:
+        raise too_complex(f"The subscriptions' filters have more than {MOST_PARAMS} values.")
     viewer = sections[0].audience.viewer
     queries = [gate.scope(viewer), _PRESENT, Query(sql, params, prepare=len(sections) == 1)]
     stream = await gate.pool.stream(Batch(queries, scope=viewer.role, begin=_BEGIN, chunk=500))

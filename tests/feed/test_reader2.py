@@ -6,9 +6,15 @@ import asyncio
 import json
 
 import psycopg
+import pytest
 
+from aiodata_django.core.errors import ApiError
+from aiodata_django.core.names import QualifiedName
+from aiodata_django.core.state.audience import Audience, Viewer
 from aiodata_django.core.state.incoming import RowPart
+from aiodata_django.core.state.narrowing import Condition
 from aiodata_django.core.state.session import Subscription
+from aiodata_django.feed.snapshot import Section, read_snapshot
 
 from .copy import Copy
 from .zoo import SCHEMA, equal
@@ -73,6 +79,22 @@ async def test_filters_and_columns_narrow_a_subscription(stage) -> None:
         (5,): '{"id":5,"name":"Max"}',
     }
     assert list(copy.rows[8, "pets"]) == [(2,)]
+
+
+async def test_filters_of_more_values_than_a_statement_takes_are_read_one_after_the_other(stage) -> None:
+    """Told apart from a database that is away: for that one waits, and tries the same again."""
+    here = await stage(SCHEMA)
+    await here.write("insert into api.pets values (7)")
+    table = here.feed.catalogue.published.by_name[QualifiedName("api", "pets")]
+    values = Condition("pets.id in (" + ",".join(["\x00"] * 40_000) + ")", (b"7",) * 40_000)
+    audience = Audience(Viewer("auth", "{}"), table.oid, ("id",), values)
+    sections = [Section((number, table.oid), table, audience, "pets") for number in (1, 2)]
+    with pytest.raises(ApiError) as refused:
+        _ = [rows async for rows in read_snapshot(here.feed.gate, sections, [])]
+    assert not refused.value.passing
+    for section in sections:
+        (only,) = [rows async for rows in read_snapshot(here.feed.gate, [section], [])]
+        assert only.rows == [b'{"id":7}']
 
 
 async def test_a_client_goes_on_where_it_left(stage) -> None:
