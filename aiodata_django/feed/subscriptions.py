@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from ..core.changes.published import PublishedTable
@@ -16,9 +17,9 @@ from ..core.names import QualifiedName
 from ..core.schema import Schema
 from ..core.state.audience import Audience, Grants, Viewer
 from ..core.state.cursor import Piece
-from ..core.state.narrowing import parse_narrowing
 from ..core.state.serversession import Sub
 from .catalogue import Catalogue
+from .narrowings import Asked, Narrowings
 
 EVERY_TABLE = "*"
 
@@ -41,7 +42,7 @@ class Subscriptions:
 
     def __init__(self, catalogue: Catalogue, schema: Callable[[], Schema], viewer: Viewer) -> None:
         self._catalogue = catalogue
-        self._schema = schema
+        self._narrowings = Narrowings(schema)
         self.viewer = viewer
         self.subs: dict[int, Sub] = {}
         self.pieces: dict[Piece, Audience] = {}
@@ -65,6 +66,7 @@ class Subscriptions:
 
     async def look(self) -> list[tuple[int, ApiError]]:
         """Find the audiences by the present catalogue. Answers what is refused, and why; each reason once."""
+        await self._narrowings.prepare(list(self._asked()))
         grants = await self._catalogue.grants(self.viewer.role)
         self.version = self._catalogue.version
         told, self._refused = self._refused, {}
@@ -94,12 +96,17 @@ class Subscriptions:
                     self.pieces[sub.id, table.oid] = audience
             return
         table = self._table(sub.table)
-        audience = grants.audience(
-            self.viewer, table, parse_narrowing(sub.query, self._schema(), table.qualified)
-        )
+        narrowing = self._narrowings.get(sub.query, table.qualified)
+        audience = grants.audience(self.viewer, table, narrowing)
         if audience is None:
             raise RequestError(403, "42501", f"permission denied for table {table.name}")
         self.pieces[sub.id, table.oid] = audience
+
+    def _asked(self) -> Iterable[Asked]:
+        for sub in list(self.subs.values()):
+            if sub.table != EVERY_TABLE:
+                with suppress(ApiError):  # told by _add
+                    yield sub.query, self._table(sub.table).qualified
 
     def _tables(self) -> Iterable[PublishedTable]:
         return (t for t in self._catalogue.published.by_name.values() if t.obstacle is None)
