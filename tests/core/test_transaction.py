@@ -112,3 +112,12 @@ def test_messages_come_with_their_transaction_or_alone() -> None:
 def test_messages_out_of_order_are_refused(messages: list[pg.Message]) -> None:
     with pytest.raises(pg.MalformedMessage):
         assembled(*messages)
+
+
+@pytest.mark.parametrize("payload", [b"", b"I", b"U\0\0\0", b"D\0\0\0"])
+def test_a_change_cut_off_before_its_table_is_refused_wherever_it_comes(payload: bytes) -> None:
+    for before in ([], [PETS, pg.Begin(0, 0, 1)], [PETS, pg.Begin(0, 0, 1), pg.Insert(7, (b"1", None))]):
+        assembler = Assembler()
+        assert assembled(*before, assembler=assembler) == []
+        with pytest.raises(pg.MalformedMessage):
+            assembler.feed(payload)

@@ -246,7 +246,9 @@ async def test_readers_that_leave_free_their_connection(uri: str, make_pool) -> 
         async with await pool.stream(large()) as stream:
             await anext(stream)
     assert rows(await pool.run(batch("select 1"))) == [(b"1",)]
-    assert await running(pool, "repeat") == 0
+    async with asyncio.timeout(10):  # the last one may be on its way out
+        while await running(pool, "repeat"):  # noqa: ASYNC110 - only PostgreSQL knows
+            await asyncio.sleep(0.01)
 
 
 async def test_readers_cancelled_at_any_moment_leak_nothing(uri: str, make_pool) -> None:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from .pgoutput import (
     UNCHANGED,
@@ -21,6 +23,7 @@ from .pgoutput import (
     Insert,
     LogicalMessage,
     MalformedMessage,
+    Message,
     RelationMessage,
     Truncate,
     Update,
@@ -32,7 +35,10 @@ from .pgoutput import (
 INSERT, UPDATE, DELETE, TRUNCATE = "insert", "update", "delete", "truncate"
 
 
-class Change(NamedTuple):
+_ROW_CHANGES = frozenset(b"IUD")
+
+
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One change of one row, or one table emptied.
 
     ``old`` is the old row when ``old_full`` (REPLICA IDENTITY FULL), otherwise the old identity with nulls
@@ -68,16 +74,18 @@ class MemoryBuffer:
 
     def __init__(self) -> None:
         self._runs: list[tuple[RelationMessage, list[bytes]]] = []
+        self._last: RelationMessage | None = None
         self._count = 0
-        self._size = 0
+        self.size = 0
 
     def append(self, relation: RelationMessage, payload: bytes) -> None:
         """Add one raw message."""
-        if not self._runs or self._runs[-1][0] is not relation:
+        if relation is not self._last:
+            self._last = relation
             self._runs.append((relation, []))
         self._runs[-1][1].append(payload)
         self._count += 1
-        self._size += len(payload) + 41  # bytes object header and list slot
+        self.size += len(payload) + 41  # bytes object header and list slot
 
     def __iter__(self) -> Iterator[tuple[RelationMessage, bytes]]:
         for relation, payloads in self._runs:
@@ -86,11 +94,6 @@ class MemoryBuffer:
 
     def __len__(self) -> int:
         return self._count
-
-    @property
-    def size(self) -> int:
-        """Bytes of memory held, roughly."""
-        return self._size
 
 
 @dataclass(slots=True)
@@ -113,26 +116,25 @@ class Transaction:
 
     def changes(self) -> Iterator[Change]:
         """Its changes, decoded one by one, in order."""
+        # Hot: one generator for all of them, and no pattern of classes, which takes longer than it looks.
         for relation, payload in self.buffer:
-            yield from _changes(relation, payload, self.relations)
+            message = decode(payload)
+            if isinstance(message, Truncate):
+                for oid in message.oids:
+                    yield Change(TRUNCATE, self.relations[oid])
+            else:
+                yield _row_change(relation, message)
 
 
-def _changes(
-    relation: RelationMessage, payload: bytes, relations: dict[int, RelationMessage]
-) -> Iterator[Change]:
-    message = decode(payload)
-    match message:
-        case Insert(_, new):
-            yield Change(INSERT, relation, new)
-        case Update(_, kind, old, new):
-            yield Change(UPDATE, relation, _untoasted(new, old) if kind == "O" else new, old, kind == "O")
-        case Delete(_, kind, old):
-            yield Change(DELETE, relation, None, old, kind == "O")
-        case Truncate(_, oids):
-            for oid in oids:
-                yield Change(TRUNCATE, relations[oid])
-        case _:
-            raise MalformedMessage(f"a {type(message).__name__} message is no change")
+def _row_change(relation: RelationMessage, message: Message) -> Change:
+    if isinstance(message, Insert):
+        return Change(INSERT, relation, message.new)
+    if isinstance(message, Update):
+        full, old, new = message.old_kind == "O", message.old, message.new
+        return Change(UPDATE, relation, _untoasted(new, old) if full else new, old, full)
+    if isinstance(message, Delete):
+        return Change(DELETE, relation, None, message.old, message.old_kind == "O")
+    raise MalformedMessage(f"a {type(message).__name__} message is no change")
 
 
 def _untoasted(new: Values, old: Values | None) -> Values:
@@ -149,6 +151,10 @@ class Assembler:
         self._make_buffer = make_buffer
         self._known: dict[int, RelationMessage] = {}
         self._open: Transaction | None = None
+        # Of the message before, if that was a change of a row.
+        self._oid: bytes | None = None
+        self._buffer: ChangeBuffer
+        self._relation: RelationMessage
 
     @property
     def in_transaction(self) -> bool:
@@ -160,10 +166,13 @@ class Assembler:
 
         Raises :class:`MalformedMessage`.
         """
-        kind = payload[:1]
-        if kind in (b"I", b"U", b"D"):
-            self._add(change_oid(payload), payload)
+        if payload and payload[0] in _ROW_CHANGES:
+            if payload[1:5] != self._oid:  # mostly it is the table of the change before
+                self._buffer, self._relation = self._touch(change_oid(payload))
+                self._oid = payload[1:5]
+            self._buffer.append(self._relation, payload)
             return None
+        self._oid = None
         message = decode(payload)
         match message:
             case Begin(_, time, xid):
@@ -173,26 +182,22 @@ class Assembler:
             case RelationMessage(oid=oid):
                 self._known[oid] = message
             case Truncate(_, oids):
-                for oid in oids:
-                    self._touch(oid)
-                self._add(oids[0], payload)
+                touched = [self._touch(oid) for oid in oids]
+                buffer, relation = touched[0]
+                buffer.append(relation, payload)
             case LogicalMessage():
                 return self._message(message)
         return None
 
-    def _touch(self, oid: int) -> RelationMessage:
+    def _touch(self, oid: int) -> tuple[ChangeBuffer, RelationMessage]:
+        """The table is a part of the transaction: where its changes go to, and its shape."""
         relation = self._known.get(oid)
         if relation is None:
             raise MalformedMessage(f"a change of relation {oid}, which was never described")
         if self._open is None:
             raise MalformedMessage("a change outside a transaction")
         self._open.relations[oid] = relation
-        return relation
-
-    def _add(self, oid: int, payload: bytes) -> None:
-        relation = self._touch(oid)
-        if self._open is not None:
-            self._open.buffer.append(relation, payload)
+        return self._open.buffer, relation
 
     def _message(self, message: LogicalMessage) -> LogicalMessage | None:
         if not message.transactional:
