@@ -64,3 +64,7 @@ def test_few_and_small_sets_of_headers_are_remembered():
     before = dict(headers._known)
     read_headers([(b"x-large", b"x" * LARGEST)])
     assert headers._known == before
+
+
+def test_pairs_may_be_lists_as_asgi_allows():
+    assert read_headers([[b"host", b"here"]]) == read_headers([(b"host", b"here")]) == (("host", "here"),)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from typing import cast
 
 LATELY, LARGEST = 512, 1 << 13
 """Sets of headers that are remembered, and bytes of the largest: clients may send whatever they like."""
@@ -54,9 +55,12 @@ def header_text(value: bytes) -> str:
 _known: dict[tuple[tuple[bytes, bytes], ...], Headers] = {}
 
 
-def read_headers(sent: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """The headers as text, the names of which came in lower case; the same record for the same bytes."""
-    key = tuple(sent)
+def read_headers(sent: Iterable[Iterable[bytes]]) -> Headers:
+    """The headers as text, the names of which came in lower case; the same record for the same bytes.
+
+    ASGI promises pairs, no tuples: middleware and test clients send lists, too.
+    """
+    key = cast("tuple[tuple[bytes, bytes], ...]", tuple(map(tuple, sent)))
     known = _known.get(key)
     if known is not None:
         return known
